@@ -1,0 +1,37 @@
+"""Helpers for the PyTorch training workflow: plain functions over plain PyTorch objects.
+
+Everything here is taught by hand in the notebooks first. ``course_utils.plots`` is imported on its own,
+because it brings matplotlib; nothing below needs more than torch.
+"""
+
+from course_utils.data import ImageData, ImageDataset, load_dataset
+from course_utils.device import get_device, move_to, seed_everything
+from course_utils.fitting import History, fit
+from course_utils.loaders import Loaders, make_loader, make_loaders
+from course_utils.models import MLP, SmallCNN, count_parameters, summarize
+from course_utils.totals import EpochResult, NonFiniteLossError
+from course_utils.training import Predictions, evaluate, predict, train_epoch
+
+__all__ = [
+    "MLP",
+    "EpochResult",
+    "History",
+    "ImageData",
+    "ImageDataset",
+    "Loaders",
+    "NonFiniteLossError",
+    "Predictions",
+    "SmallCNN",
+    "count_parameters",
+    "evaluate",
+    "fit",
+    "get_device",
+    "load_dataset",
+    "make_loader",
+    "make_loaders",
+    "move_to",
+    "predict",
+    "seed_everything",
+    "summarize",
+    "train_epoch",
+]

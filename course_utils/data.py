@@ -1,0 +1,220 @@
+"""Image data sets by name, split into training, validation and test parts."""
+
+import difflib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from course_utils.digits import write_digits
+
+Transform = Callable[[torch.Tensor], torch.Tensor]
+
+DIGIT_NAMES = tuple(str(digit) for digit in range(10))
+# The name of the torchvision class that reads each data set.
+READERS = {"digits": "MNIST", "mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
+
+
+class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
+    """Labelled images in memory, as bytes; each one is normalised when it is asked for.
+
+    ``images`` is uint8 (N, C, H, W), ``labels`` int64 (N,). Item ``i`` is ``(image, label)``: the image as float32
+    (C, H, W), scaled to [0, 1], passed through ``augment`` if there is one, then ``(image - mean) / std`` channel by
+    channel; the label as an int.
+
+    Raises:
+        ValueError: images and labels do not belong together, or an image is not uint8 (N, C, H, W).
+    """
+
+    def __init__(
+        self,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        *,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        augment: Transform | None = None,
+    ) -> None:
+        if images.ndim != 4 or images.dtype != torch.uint8:
+            raise ValueError(
+                f"images must be uint8 of shape (N, C, H, W), but they are {images.dtype} of shape "
+                f"{tuple(images.shape)}: add the channel dimension with unsqueeze(1), and do not scale them."
+            )
+        if len(images) != len(labels):
+            raise ValueError(f"There are {len(images)} images but {len(labels)} labels: each image needs one label.")
+        self.images = images
+        self.labels = labels
+        self.augment = augment
+        self._mean = torch.tensor(mean).view(-1, 1, 1)
+        self._std = torch.tensor(std).view(-1, 1, 1)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        image = self.images[index].float().div_(255)
+        if self.augment is not None:
+            image = self.augment(image)
+        return (image - self._mean) / self._std, int(self.labels[index])
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A data set in three parts, with what a model needs to know about it.
+
+    ``input_shape`` is (C, H, W). ``mean`` and ``std`` are one number a channel, on the scale [0, 1], and come from
+    the training part alone; all three parts are normalised with them.
+    """
+
+    name: str
+    train: ImageDataset
+    val: ImageDataset
+    test: ImageDataset
+    class_names: tuple[str, ...]
+    input_shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+
+def load_dataset(
+    name: str,
+    *,
+    root: str | Path | None = None,
+    val_fraction: float = 0.2,
+    seed: int = 42,
+    augment: Transform | None = None,
+) -> ImageData:
+    """Load an image data set and split it into training, validation and test parts.
+
+    Args:
+        name: ``"digits"`` (1,797 real handwritten digits, made from scikit-learn's copy: no network needed), or
+            ``"mnist"``, ``"fashion_mnist"``, ``"cifar10"`` (downloaded by torchvision at the first use).
+        root: folder that holds the data sets; by default the environment variable ``COURSE_DATA``, else ``data`` in
+            the course's checkout, else ``data`` in the current folder.
+        val_fraction: share of the official training part that becomes the validation part, stratified by class.
+        seed: decides which images those are.
+        augment: applied to every training image (float32, C x H x W, in [0, 1]) each time it is read.
+
+    Raises:
+        ValueError: there is no data set of that name, or ``val_fraction`` is not between 0 and 1.
+        ConnectionError: the data set is not there and cannot be downloaded.
+        RuntimeError: the files of the data set are damaged.
+    """
+    if name not in READERS:
+        close = difflib.get_close_matches(name, READERS, n=1)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"There is no data set {name!r}; choose one of {', '.join(map(repr, READERS))}.{meant}")
+    if not 0 < val_fraction < 1:
+        raise ValueError(f"val_fraction is {val_fraction}, but it must lie between 0 and 1, both excluded.")
+    from sklearn.model_selection import train_test_split
+
+    directory = _data_root(root) / name
+    _complete(name, directory)
+    class_names, images, labels = _read(name, directory, train=True)
+    _, test_images, test_labels = _read(name, directory, train=False)
+    train, val = train_test_split(torch.arange(len(labels)), test_size=val_fraction, random_state=seed, stratify=labels)
+    mean, std = channel_statistics(images[train])
+
+    def part(images: torch.Tensor, labels: torch.Tensor, augment: Transform | None = None) -> ImageDataset:
+        return ImageDataset(images, labels, mean=mean, std=std, augment=augment)
+
+    return ImageData(
+        name=name,
+        train=part(images[train], labels[train], augment),
+        val=part(images[val], labels[val]),
+        test=part(test_images, test_labels),
+        class_names=class_names,
+        input_shape=(images.shape[1], images.shape[2], images.shape[3]),
+        mean=mean,
+        std=std,
+    )
+
+
+def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel of uint8 ``images`` (N, C, H, W), on the scale [0, 1].
+
+    Counted exactly, from how often each of the 256 values occurs, so that it needs no floating-point copy.
+    """
+    values = torch.arange(256, dtype=torch.float64) / 255
+    means, stds = [], []
+    for channel in range(images.shape[1]):
+        share = torch.bincount(images[:, channel].flatten(), minlength=256).double() / images[:, channel].numel()
+        mean = float(share @ values)
+        means.append(mean)
+        stds.append(float(share @ (values - mean) ** 2) ** 0.5)
+    return tuple(means), tuple(stds)
+
+
+def _data_root(root: str | Path | None) -> Path:
+    if root is not None:
+        return Path(root)
+    if "COURSE_DATA" in os.environ:
+        return Path(os.environ["COURSE_DATA"])
+    checkout = Path(__file__).resolve().parent.parent
+    return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "data"
+
+
+def _complete(name: str, directory: Path) -> None:
+    """Make or download the data set into ``directory``, unless it is there.
+
+    It is put together in a folder beside it and moved there in one step, when it is whole: what was interrupted is
+    never taken for a data set, and of two processes at the same time one wins.
+    """
+    if directory.is_dir():
+        return
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=directory.parent) as temporary:
+        incoming = Path(temporary) / name
+        incoming.mkdir()
+        if name == "digits":
+            write_digits(incoming)
+        else:
+            _download(name, incoming)
+        try:
+            incoming.rename(directory)
+        except OSError:
+            if not directory.is_dir():  # else another process was faster, with the same files
+                raise
+
+
+def _download(name: str, directory: Path) -> None:
+    try:
+        for train in (True, False):
+            _reader(name)(root=directory, train=train, download=True)
+    except (OSError, RuntimeError) as error:  # no connection, a full disk, a wrong checksum
+        reason = " ".join(str(error).split())
+        raise ConnectionError(
+            f"Could not download {name!r} into {directory.parent.parent} ({reason[:300]}): connect to the internet and "
+            "try again, or use load_dataset('digits'), which needs no network."
+        ) from error
+
+
+def _read(name: str, directory: Path, *, train: bool) -> tuple[tuple[str, ...], torch.Tensor, torch.Tensor]:
+    """Return class names, images uint8 (N, C, H, W) and labels int64 (N,) of one official part."""
+    try:
+        dataset = _reader(name)(root=directory, train=train)
+    except Exception as error:
+        raise RuntimeError(
+            f"The data set {name!r} in {directory} is damaged ({error}): delete that folder and load it again."
+        ) from error
+    images = torch.as_tensor(dataset.data)
+    images = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
+    labels = torch.as_tensor(dataset.targets, dtype=torch.int64)
+    class_names = DIGIT_NAMES if READERS[name] == "MNIST" else tuple(dataset.classes)
+    return class_names, images, labels
+
+
+def _reader(name: str) -> Any:
+    from torchvision import datasets  # here, because it takes longer to import than all the rest
+
+    return getattr(datasets, READERS[name])

@@ -1,0 +1,61 @@
+"""DataLoaders that give the same batches again when they are asked to."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from course_utils.data import ImageData
+
+
+class Loaders(NamedTuple):
+    """One loader for each part of a data set; only the one for training shuffles."""
+
+    train: DataLoader[Any]
+    val: DataLoader[Any]
+    test: DataLoader[Any]
+
+
+def make_loader(
+    dataset: Dataset[Any],
+    *,
+    batch_size: int = 64,
+    shuffle: bool = False,
+    seed: int = 42,
+    num_workers: int = 0,
+    drop_last: bool = False,
+) -> DataLoader[Any]:
+    """Return a DataLoader whose order, and whose workers' random numbers, follow from ``seed`` alone.
+
+    Epochs differ from one another; a loader made again with the same seed repeats them. The loader's generator
+    also seeds the workers: PyTorch gives each of them its own seed, for Python's, NumPy's and PyTorch's random
+    numbers. With workers, the data set's class must live in a module, not in a notebook cell, because macOS and
+    Windows start fresh processes that import it.
+
+    Raises:
+        ValueError: ``batch_size`` is less than 1, or the data set is empty.
+
+    Source: https://docs.pytorch.org/docs/stable/data.html
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, but a batch needs at least one sample: give 1 or more.")
+    if len(dataset) == 0:  # type: ignore[arg-type]
+        raise ValueError("The data set is empty, so it gives no batches: check the path or the split that made it.")
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        num_workers=num_workers,
+        drop_last=drop_last,
+        pin_memory=torch.cuda.is_available(),  # copies to the GPU can then run while it computes
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def make_loaders(data: ImageData, *, batch_size: int = 64, seed: int = 42, num_workers: int = 0) -> Loaders:
+    """Return loaders for the three parts of ``data``: training shuffled, validation and test in order."""
+    return Loaders(
+        train=make_loader(data.train, batch_size=batch_size, shuffle=True, seed=seed, num_workers=num_workers),
+        val=make_loader(data.val, batch_size=batch_size, seed=seed, num_workers=num_workers),
+        test=make_loader(data.test, batch_size=batch_size, seed=seed, num_workers=num_workers),
+    )

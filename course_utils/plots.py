@@ -1,0 +1,112 @@
+"""The figures that several lessons need. Each one is shown with a text alternative.
+
+Importing this module brings matplotlib and gives it the course's style.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from course_utils.fitting import History
+
+plt.style.use("course_utils.course")
+
+
+def show(figure: Figure, *, alt: str) -> None:
+    """Display ``figure`` in the notebook with ``alt``, what it shows in one or two sentences, and close it.
+
+    The text goes where notebook viewers look for it, into the output's metadata.
+    Raises a ValueError if ``alt`` is empty.
+    """
+    from IPython.display import display
+
+    if not alt.strip():
+        raise ValueError("alt is empty, but a reader who cannot see the figure needs it: say what the figure shows.")
+    display(figure, metadata={"image/png": {"alt": alt}})  # type: ignore[no-untyped-call]
+    plt.close(figure)
+
+
+def plot_images(
+    images: torch.Tensor,
+    titles: Sequence[str] = (),
+    *,
+    columns: int = 8,
+    title: str = "",
+    wrong: Sequence[bool] = (),
+    alt: str,
+) -> None:
+    """Show a grid of images.
+
+    Args:
+        images: (N, C, H, W) or (N, H, W) with one or three channels: uint8, or floats of any range. Floats are
+            stretched together, so that the smallest value is black and the largest white.
+        titles: what to write over each image.
+        columns: images in a row.
+        title: what to write over the grid.
+        wrong: whether to mark each title, in red with a cross.
+        alt: see :func:`show`.
+
+    Raises:
+        ValueError: ``images`` has another shape.
+    """
+    pixels = images.detach().cpu()
+    if pixels.ndim == 3:
+        pixels = pixels.unsqueeze(1)
+    if pixels.ndim != 4 or pixels.shape[1] not in (1, 3) or len(pixels) == 0:
+        raise ValueError(
+            f"images must be (N, C, H, W) or (N, H, W), with 1 or 3 channels and N above 0, but has shape "
+            f"{tuple(images.shape)}: for one image, add the first dimension with unsqueeze(0)."
+        )
+    if pixels.is_floating_point():
+        low, high = pixels.min(), pixels.max()
+        pixels = (pixels - low) / (high - low).clamp_min(1e-12)
+    vmax = 1 if pixels.is_floating_point() else 255
+    columns = min(columns, len(pixels))
+    rows = -(-len(pixels) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.0 * columns + 0.4, 1.25 * rows + 0.3), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for index, (axis, image) in enumerate(zip(axes.flat, pixels.permute(0, 2, 3, 1), strict=False)):
+        axis.imshow(image.squeeze(-1), vmin=0, vmax=vmax, interpolation="nearest")
+        if titles:
+            marked = bool(wrong) and wrong[index]
+            text = f"\N{MULTIPLICATION SIGN} {titles[index]}" if marked else titles[index]
+            axis.set_title(text, fontsize=9, fontweight="normal", loc="center", color="#bd1f01" if marked else "black")
+    if title:
+        figure.suptitle(title, fontsize=11, fontweight="bold")
+    show(figure, alt=alt)
+
+
+def plot_history(history: History, *, title: str = "") -> None:
+    """Show loss and accuracy of the training and the validation data, epoch by epoch, and the best epoch."""
+    epochs = range(1, len(history) + 1)
+    best = history.best_epoch
+    figure, (loss_axis, accuracy_axis) = plt.subplots(1, 2, figsize=(8.4, 3.1))
+    for name, results in (("training", history.train), ("validation", history.val)):
+        loss_axis.plot(epochs, [result.loss for result in results], marker="o", markersize=3, label=name)
+        accuracy_axis.plot(epochs, [result.accuracy for result in results], marker="o", markersize=3, label=name)
+    loss_axis.axvline(best, color="#717581", linewidth=1, linestyle=":", label=f"best epoch ({best})")
+    loss_axis.set(title="Loss", xlabel="epoch", ylabel="mean loss of a sample", ylim=(0, None))
+    accuracy_axis.set(title="Accuracy", xlabel="epoch", ylabel="right answers")
+    accuracy_axis.yaxis.set_major_formatter(PercentFormatter(1))
+    loss_axis.legend()
+    for axis in (loss_axis, accuracy_axis):
+        _count_on(axis)
+    if title:
+        figure.suptitle(title, fontsize=11, fontweight="bold")
+    last = history.train[-1], history.val[-1]
+    show(
+        figure,
+        alt=f"Two line charts over {len(history)} epochs. Training loss goes from {history.train[0].loss:.3f} to "
+        f"{last[0].loss:.3f}, validation loss from {history.val[0].loss:.3f} to {last[1].loss:.3f}, lowest in epoch "
+        f"{best}. Accuracy ends at {last[0].accuracy:.1%} in training and {last[1].accuracy:.1%} in validation.",
+    )
+
+
+def _count_on(axis: Axes) -> None:
+    """Let the x axis tick at whole numbers only: there is no epoch 2.5."""
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))

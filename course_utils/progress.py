@@ -1,0 +1,46 @@
+"""Looping over a loader: a bar when it takes long, one clear error when there is nothing to loop over."""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+BAR_AFTER = 2.0  # seconds
+
+
+def iterate(loader: Iterable[Any], *, shown: bool, epoch: int | None = None) -> Iterator[Any]:
+    """Yield the batches of ``loader``, drawing a tqdm bar from the moment the pass has taken two seconds.
+
+    Raises:
+        ValueError: the loader gave no batches, or something that is not a pair.
+    """
+    where = "" if epoch is None else f" in epoch {epoch}"
+    started = time.perf_counter()
+    bar: Any = None
+    count = 0
+    for count, batch in enumerate(loader, start=1):
+        if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
+            raise ValueError(
+                f"Batch {count} is a {type(batch).__name__}, not a pair: the loader must give (inputs, targets)."
+            )
+        yield batch
+        if bar is not None:
+            bar.update()
+        elif shown and time.perf_counter() - started > BAR_AFTER:
+            from tqdm.auto import tqdm
+
+            name = "batches" if epoch is None else f"epoch {epoch}"
+            bar = tqdm(desc=name, total=_length(loader), initial=count, leave=False, unit="batch")
+    if bar is not None:
+        bar.close()
+    if count == 0:
+        raise ValueError(
+            f"The loader gave no batches{where}: its data set is empty, drop_last dropped the only batch, or it is "
+            "an iterator that was used up before; pass a DataLoader or a list of batches."
+        )
+
+
+def _length(loader: Iterable[Any]) -> int | None:
+    try:
+        return len(loader)  # type: ignore[arg-type]
+    except TypeError:  # it does not know how many batches it has
+        return None

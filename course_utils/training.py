@@ -1,0 +1,227 @@
+"""One pass over the data: train_epoch, evaluate and predict.
+
+A *loader* is anything that can be looped over and gives ``(inputs, targets)`` pairs: a DataLoader, or a list
+of batches. ``targets`` is a tensor whose first dimension is the batch; ``inputs`` is whatever the model takes.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from course_utils.device import device_of, move_to
+from course_utils.losses import LossFunction, check_labels, compute_loss, loss_weight
+from course_utils.modes import modes_kept
+from course_utils.progress import iterate
+from course_utils.totals import EpochResult, Metrics, Totals
+
+
+class Predictions(NamedTuple):
+    """Outputs and targets of one pass, row by row in the loader's order, on the CPU."""
+
+    logits: torch.Tensor
+    targets: torch.Tensor
+
+
+def train_epoch(
+    model: nn.Module,
+    loader: Iterable[Any],
+    loss_fn: LossFunction,
+    optimizer: torch.optim.Optimizer,
+    *,
+    device: torch.device | str | None = None,
+    scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
+    clip_norm: float | None = None,
+    accumulate: int = 1,
+    amp_dtype: torch.dtype | None = None,
+    scaler: torch.amp.GradScaler | None = None,
+    metrics: Metrics | None = None,
+    on_step: Callable[[int, torch.Tensor], None] | None = None,
+    progress: bool = True,
+    epoch: int | None = None,
+) -> EpochResult:
+    """Train ``model`` on every batch of ``loader`` once and return its exact loss and accuracy.
+
+    Both are measured while the weights change, on each batch before its step; so they differ a little from what
+    :func:`evaluate` finds on the same data afterwards.
+
+    Args:
+        model: takes ``inputs`` and returns logits of shape (batch, classes, ...), or what ``loss_fn`` wants.
+            It is put into training mode and gets its mode back. If it is in training mode already, parts of it
+            that you put into evaluation mode stay there (frozen BatchNorm, say).
+        loader: gives ``(inputs, targets)``; the last batch may be smaller.
+        loss_fn: takes ``(outputs, targets)`` and returns the mean over the batch, one number.
+        optimizer: holds the model's parameters.
+        device: where to compute; by default where the model's parameters are.
+        scheduler: a learning-rate scheduler to step after every optimizer step (``fit`` sees to the other kind).
+        clip_norm: largest norm of all gradients together; longer ones are scaled down before the step.
+        accumulate: how many batches make up one optimizer step. The step is that of one large batch, also where
+            batches are of unequal size or the last group is short.
+        amp_dtype: compute the forward pass in mixed precision: torch.bfloat16, or torch.float16 with a ``scaler``.
+        scaler: a ``torch.amp.GradScaler``, the same one in all epochs.
+        metrics: extra metrics by name, reset at the start and updated with ``(outputs, targets)``.
+        on_step: called after each optimizer step with its number, from 1, and the loss of its last batch (a tensor
+            on the device: reading it with ``.item()`` waits for the GPU). The gradients are still there.
+        progress: show a bar if the epoch takes longer than two seconds.
+        epoch: number for the bar and for error messages.
+
+    Raises:
+        NonFiniteLossError: a loss was nan or infinite; noticed when the sums are read, at the latest at the end.
+        ValueError: the loader gives no batches, labels do not fit the model's outputs, outputs do not fit the loss,
+            the optimizer is another model's, or an argument is out of range. The sentence says what to do.
+
+    A GPU is waited for once, at the end (and once in 1,000 batches), not at every step.
+    """
+    device = _check_device(model, device)
+    _check_optimizer(model, optimizer, device)
+    _check_options(clip_norm, accumulate, amp_dtype, scaler)
+    forward = _autocast(device, amp_dtype)
+    totals = Totals(epoch, metrics, device)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    group_weight: int | torch.Tensor = 0
+
+    def step(loss: torch.Tensor) -> None:
+        if scaler is not None:
+            scaler.unscale_(optimizer)
+        if accumulate > 1:
+            for parameter in parameters:
+                if parameter.grad is not None:
+                    parameter.grad /= group_weight
+        if clip_norm is not None:
+            nn.utils.clip_grad_norm_(parameters, clip_norm)
+        if scaler is None:
+            optimizer.step()
+        else:
+            scaler.step(optimizer)
+            scaler.update()
+        if scheduler is not None:
+            scheduler.step()
+        if on_step is not None:
+            on_step(-(-totals.batches // accumulate), loss)
+
+    with modes_kept(model):
+        if not model.training:
+            model.train()
+        for inputs, labels in iterate(loader, shown=progress, epoch=epoch):
+            inputs, targets = move_to(inputs, device), move_to(labels, device)
+            if totals.batches % accumulate == 0:
+                optimizer.zero_grad()
+                group_weight = 0
+            with forward:
+                outputs = model(inputs)
+                check_labels(loss_fn, outputs, labels, device, totals.batches + 1)
+                loss = compute_loss(loss_fn, outputs, targets, totals.batches + 1)
+            weight = loss_weight(loss_fn, targets)
+            group_weight = group_weight + weight
+            objective = loss if accumulate == 1 else loss * weight
+            (objective if scaler is None else scaler.scale(objective)).backward()  # type: ignore[no-untyped-call]
+
+            loss = loss.detach()
+            totals.add(loss, outputs.detach(), targets, weight, optimizer.param_groups[0]["lr"])
+            if totals.batches % accumulate == 0:
+                step(loss)
+        if totals.batches % accumulate:  # the last group is short
+            step(loss)
+    return totals.result()
+
+
+def evaluate(
+    model: nn.Module,
+    loader: Iterable[Any],
+    loss_fn: LossFunction,
+    *,
+    device: torch.device | str | None = None,
+    amp_dtype: torch.dtype | None = None,
+    metrics: Metrics | None = None,
+    progress: bool = True,
+    epoch: int | None = None,
+) -> EpochResult:
+    """Return the exact loss and accuracy of ``model`` over all of ``loader``.
+
+    Meanwhile the model is in evaluation mode (Dropout off, BatchNorm with its running statistics); afterwards every
+    part of it has its own mode back. No gradients are kept. Arguments and errors are those of :func:`train_epoch`.
+    """
+    device = _check_device(model, device)
+    forward = _autocast(device, amp_dtype)
+    totals = Totals(epoch, metrics, device)
+    # no_grad, not inference_mode: a tensor that the model or a metric keeps from here can still be trained with.
+    with modes_kept(model), torch.no_grad():
+        model.eval()
+        for inputs, labels in iterate(loader, shown=progress, epoch=epoch):
+            inputs, targets = move_to(inputs, device), move_to(labels, device)
+            with forward:
+                outputs = model(inputs)
+                check_labels(loss_fn, outputs, labels, device, totals.batches + 1)
+                loss = compute_loss(loss_fn, outputs, targets, totals.batches + 1)
+            totals.add(loss, outputs, targets, loss_weight(loss_fn, targets))
+    return totals.result()
+
+
+def predict(
+    model: nn.Module, loader: Iterable[Any], *, device: torch.device | str | None = None, progress: bool = True
+) -> Predictions:
+    """Return the model's outputs for all of ``loader``, beside the targets of the same pass.
+
+    Row i of ``logits`` (samples, classes, ...) and row i of ``targets`` (samples, ...) belong to the same sample,
+    also when the loader shuffles. The model is in evaluation mode meanwhile and gets its mode back.
+
+    Raises:
+        ValueError: the loader gave no batches.
+    """
+    device = _check_device(model, device)
+    outputs: list[torch.Tensor] = []
+    targets: list[torch.Tensor] = []
+    with modes_kept(model), torch.no_grad():
+        model.eval()
+        for inputs, labels in iterate(loader, shown=progress):
+            outputs.append(model(move_to(inputs, device)))
+            targets.append(labels)
+    return Predictions(torch.cat(outputs).cpu(), torch.cat(targets).cpu())
+
+
+def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
+
+
+def _check_device(model: nn.Module, device: torch.device | str | None) -> torch.device:
+    own = device_of(model)
+    if device is None:
+        return own
+    device = torch.device(device)
+    if device.type != own.type and next(model.parameters(), None) is not None:
+        raise ValueError(f"device is {device}, but the model is on {own}: call model.to({str(device)!r}) first.")
+    return device
+
+
+def _check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    if not any(parameter.device.type == device.type for parameter in held):
+        raise ValueError(
+            f"The model is on {device}, but the optimizer's parameters are on {held[0].device}: move the model "
+            "first, then create the optimizer from model.parameters()."
+        )
+    own = {id(parameter) for parameter in model.parameters()}
+    if not any(id(parameter) in own for parameter in held):
+        raise ValueError(
+            "The optimizer holds no parameter of this model, so training would change nothing: create the "
+            "optimizer from model.parameters() after the model."
+        )
+
+
+def _check_options(
+    clip_norm: float | None,
+    accumulate: int,
+    amp_dtype: torch.dtype | None,
+    scaler: torch.amp.GradScaler | None,
+) -> None:
+    if accumulate < 1:
+        raise ValueError(f"accumulate is {accumulate}, but it counts the batches of one step: give 1 or more.")
+    if clip_norm is not None and not clip_norm > 0:
+        raise ValueError(f"clip_norm is {clip_norm}, but it is the largest norm allowed: give a number above 0.")
+    if amp_dtype is torch.float16 and scaler is None:
+        raise ValueError(
+            "amp_dtype=torch.float16 needs a scaler, or small gradients become 0: pass "
+            "scaler=torch.amp.GradScaler(), or use torch.bfloat16."
+        )
