@@ -68,10 +68,11 @@ class ImageData:
     """A data set in three parts, with what a model needs to know about it.
 
     ``input_shape`` is (C, H, W). ``mean`` and ``std`` are one number a channel, on the scale [0, 1], and come from
-    the training part alone; all three parts are normalised with them.
+    the training part alone; all three parts are normalised with them. ``folder`` holds the files.
     """
 
     name: str
+    folder: Path
     train: ImageDataset
     val: ImageDataset
     test: ImageDataset
@@ -130,6 +131,7 @@ def load_dataset(
 
     return ImageData(
         name=name,
+        folder=directory,
         train=part(images[train], labels[train], augment),
         val=part(images[val], labels[val]),
         test=part(test_images, test_labels),

@@ -35,6 +35,7 @@ def plot_images(
     titles: Sequence[str] = (),
     *,
     columns: int = 8,
+    size: float = 1.0,
     title: str = "",
     wrong: Sequence[bool] = (),
     alt: str,
@@ -46,6 +47,7 @@ def plot_images(
             stretched together, so that the smallest value is black and the largest white.
         titles: what to write over each image.
         columns: images in a row.
+        size: width of each image in inches.
         title: what to write over the grid.
         wrong: whether to mark each title, in red with a cross.
         alt: see :func:`show`.
@@ -67,7 +69,9 @@ def plot_images(
     vmax = 1 if pixels.is_floating_point() else 255
     columns = min(columns, len(pixels))
     rows = -(-len(pixels) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(1.0 * columns + 0.4, 1.25 * rows + 0.3), squeeze=False)
+    height = size * pixels.shape[2] / pixels.shape[3]
+    figsize = ((size + 0.05) * columns, (height + 0.25 * bool(titles)) * rows + 0.3 * bool(title))
+    figure, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for index, (axis, image) in enumerate(zip(axes.flat, pixels.permute(0, 2, 3, 1), strict=False)):
@@ -92,7 +96,7 @@ def plot_history(history: History, *, title: str = "") -> None:
     loss_axis.axvline(best, color="#717581", linewidth=1, linestyle=":", label=f"best epoch ({best})")
     loss_axis.set(title="Loss", xlabel="epoch", ylabel="mean loss of a sample", ylim=(0, None))
     accuracy_axis.set(title="Accuracy", xlabel="epoch", ylabel="right answers")
-    accuracy_axis.yaxis.set_major_formatter(PercentFormatter(1))
+    accuracy_axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     loss_axis.legend()
     for axis in (loss_axis, accuracy_axis):
         _count_on(axis)

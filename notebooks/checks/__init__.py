@@ -1,0 +1,43 @@
+"""Instant checks of the "Your turn" exercises, one module for each notebook.
+
+A check looks at an answer and prints one line: that it is correct, or what is wrong and a hint. It never raises.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+
+def check(stub_hint: str, praise: str) -> Callable[[Callable[..., str | None]], Callable[..., None]]:
+    """Turn a function that returns what is wrong with an answer, or None, into a check.
+
+    ``stub_hint`` is said while the exercise is untouched (an answer is None or ``...``), ``praise`` when all is right.
+    """
+
+    def decorate(find_problem: Callable[..., str | None]) -> Callable[..., None]:
+        @wraps(find_problem)
+        def checked(*answers: Any) -> None:
+            try:
+                untouched = any(answer is None or answer is ... for answer in answers)
+                problem = stub_hint if untouched else find_problem(*answers)
+            except Untouched:
+                problem = stub_hint
+            except Exception as error:
+                problem = f"your code raised {type(error).__name__}: {error}"
+            print(f"Not yet: {problem}" if problem else f"Correct. {praise}")
+
+        return checked
+
+    return decorate
+
+
+class Untouched(Exception):
+    """The learner's function still returns nothing."""
+
+
+def call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Return what the learner's function returns, or raise Untouched if that is nothing."""
+    result = function(*arguments, **options)
+    if result is None or result is ...:
+        raise Untouched
+    return result

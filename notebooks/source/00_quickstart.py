@@ -1,0 +1,262 @@
+# %% [markdown]
+# # 00 · Quickstart: the whole workflow on one page
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/pytorch-workflow-course/pytorch-workflow-course/blob/main/notebooks/00_quickstart.ipynb)
+#
+# **After this notebook you can**
+# - name the steps that every training run consists of, in their order;
+# - train an image classifier on real handwriting, test it once, save it and load it again;
+# - read its loss and accuracy curves, and look at what it gets wrong.
+#
+# **Time:** 5 minutes. **Builds on:** nothing but Python.
+#
+# The steps are always the same: data, model, training, evaluation, saving. Every later notebook takes one of them
+# apart and rebuilds it by hand; here you see them work together.
+
+# %% tags=["setup"]
+# Setup. In a checkout this only finds the course; alone on Colab it fetches it. Torch stays as it is.
+import importlib.util
+import os
+import subprocess
+import sys
+
+REPOSITORY = "https://github.com/pytorch-workflow-course/pytorch-workflow-course"
+steps = []
+if not os.path.isdir("../course_utils"):
+    if "google.colab" not in sys.modules:
+        raise ModuleNotFoundError(f"This notebook needs the course around it: run git clone {REPOSITORY}, then make lab.")
+    if not os.path.isdir("course"):
+        steps += ["rm -rf course.part", f"git clone -q --depth 1 {REPOSITORY} course.part", "mv course.part course"]
+    if importlib.util.find_spec("torchmetrics") is None:
+        steps += [f"{sys.executable} -m pip install -q --no-deps torchmetrics lightning-utilities"]
+for step in steps:
+    done = subprocess.run(step, shell=True, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"Setup stopped at '{step}' ({done.stderr.strip()}): check the connection, then run this cell again.")
+if not os.path.isdir("../course_utils"):
+    os.chdir("course/notebooks")
+if os.path.abspath("..") not in sys.path:
+    sys.path.insert(0, os.path.abspath(".."))
+
+# %% [markdown]
+# ## Data
+#
+# `digits` is the set of 1,797 handwritten digits that scikit-learn ships. They are real scans, and they need no
+# network. To run this notebook on other images, change the name to `mnist`, `fashion_mnist` or `cifar10`.
+
+# %%
+import os
+
+DATASET = os.environ.get("COURSE_DATASET", "digits")
+
+# %% [markdown]
+# A loader hands out the data in batches: small stacks of images that the model sees at once. We fix the seed first,
+# so that the same run can be repeated.
+
+# %%
+from course_utils import load_dataset, make_loaders, seed_everything
+
+seed_everything(42)
+data = load_dataset(DATASET)
+loaders = make_loaders(data, batch_size=64)
+
+# %%
+print(f"{len(data.train)} images to train on, {len(data.val)} for validation, {len(data.test)} for the final test")
+images, labels = next(iter(loaders.train))
+print("one batch:", tuple(images.shape), images.dtype, "with labels", tuple(labels.shape), labels.dtype)
+
+# %% [markdown]
+# The shape of a batch of `digits` reads: 64 images, 1 channel (grey), 28 rows, 28 columns. Always look at the data before you train on it.
+
+# %%
+from course_utils.plots import plot_images
+
+names = [data.class_names[label] for label in labels[:16]]
+plot_images(images[:16], names, title="The first training images", alt=f"Sixteen small images: {', '.join(names)}.")
+
+# %% [markdown]
+# ## Model
+#
+# A small convolutional network. It learns its input and output sizes from the data set, so nothing has to be counted
+# by hand. `get_device` finds a GPU if there is one; without one, everything here runs on the processor.
+
+# %% tags=["nbval-ignore-output"]
+from course_utils import SmallCNN, get_device
+
+device = get_device()
+model = SmallCNN(data.input_shape, data.num_classes).to(device)
+print("training on", device)
+
+# %%
+from course_utils import count_parameters
+
+print(f"{count_parameters(model):,} numbers to learn")
+
+# %% [markdown]
+# Before training it knows nothing. Ten classes, one of them right: guessing finds about one in ten.
+
+# %%
+from torch import nn
+
+from course_utils import evaluate
+
+loss_fn = nn.CrossEntropyLoss()
+untrained = evaluate(model, loaders.val, loss_fn)
+print(f"Better than 30% before training? {untrained.accuracy > 0.3}")
+
+# %% [markdown]
+# ## Training
+#
+# The loss function says how wrong the answers are; the optimizer changes the model's numbers so that they become less
+# wrong. `fit` goes through the training data five times (five *epochs*) and looks at the validation data after each.
+# The validation images are never trained on, so their accuracy is the honest one.
+
+# %% tags=["nbval-ignore-output"]
+import torch
+
+from course_utils import fit
+
+optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+history = fit(model, loaders.train, loaders.val, loss_fn, optimizer, epochs=5)
+
+# %%
+first, last = history.val[0], history.val[-1]
+print(f"Did the validation loss fall? {last.loss < first.loss}")
+print(f"Does the training loss end lower still? {history.train[-1].loss < last.loss}")
+print(f"Is the accuracy far above guessing? {last.accuracy > 3 / data.num_classes}")
+
+# %%
+from course_utils.plots import plot_history
+
+plot_history(history)
+
+# %% [markdown]
+# Read it from left to right. Both losses fall: the model learns. The training loss ends below the validation loss:
+# the model knows the images it has seen a little better than new ones. That gap is normal; a validation loss that
+# *rises* while the training loss falls would say that more epochs do harm.
+
+# %% [markdown]
+# ## Evaluation
+#
+# The test set has not been touched. It is used once, now, after every decision has been made.
+
+# %% tags=["nbval-ignore-output"]
+test = evaluate(model, loaders.test, loss_fn)
+print(f"test accuracy {test.accuracy:.1%} on {test.samples} images, loss {test.loss:.4f}")
+
+# %%
+print(f"Every test image counted once? {test.samples == len(data.test)}")
+print(f"Is the test accuracy within 10 points of validation? {abs(test.accuracy - last.accuracy) < 0.1}")
+
+# %% [markdown]
+# A number says how often the model is wrong, not how. So we look at the images it is least sure about. `predict`
+# returns the outputs (*logits*) and the right answers of one pass in one order; softmax turns logits into shares
+# that add up to 1.
+
+# %%
+from course_utils import predict
+
+logits, targets = predict(model, loaders.test)
+confidence, predicted = logits.softmax(dim=1).max(dim=1)
+print("logits:", tuple(logits.shape), " targets:", tuple(targets.shape))
+
+# %%
+unsure = confidence.argsort()[:16]
+wrong = (predicted != targets)[unsure].tolist()
+titles = [f"{data.class_names[p]} ({c:.0%})" for p, c in zip(predicted[unsure], confidence[unsure])]
+plot_images(
+    data.test.images[unsure],
+    titles,
+    wrong=wrong,
+    title="What the model is least sure about: its answer and how sure it is (a cross: wrong)",
+    alt=f"The sixteen test images with the lowest confidence; {sum(wrong)} of them are classified wrongly.",
+)
+
+# %% [markdown]
+# ## Saving and loading
+#
+# Save the numbers, not the object: a `state_dict` is a dictionary of tensors. To load it, build the same model and
+# fill it. `weights_only=True` refuses to run any code that a file might contain, and `map_location` brings a model
+# from a GPU to a machine that has none.
+
+# %%
+import tempfile
+from pathlib import Path
+
+folder = Path(tempfile.mkdtemp())
+torch.save(model.state_dict(), folder / "model.pt")
+print(sorted(path.name for path in folder.iterdir()))
+
+# %%
+loaded = SmallCNN(data.input_shape, data.num_classes)
+loaded.load_state_dict(torch.load(folder / "model.pt", weights_only=True, map_location="cpu"))
+again = predict(loaded, loaders.test)
+print(f"Same answers as before saving? {torch.allclose(again.logits, logits, atol=1e-3)}")
+
+# %% [markdown]
+# ## Your turn
+#
+# ### 1. The name of one image
+# Write a function that takes a trained model, **one** image (C, H, W) and the class names, and returns the name of the
+# class the model finds. Run the cell, then the check below it; change it and run both again until it is correct.
+
+# %% tags=["exercise"]
+def name_of(model, image, class_names):
+    ...
+
+
+# %% tags=["check"]
+from checks import quickstart
+
+quickstart.name_of(name_of)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# import torch
+#
+# def name_of(model, image, class_names):
+#     model.eval()
+#     with torch.no_grad():
+#         logits = model(image.unsqueeze(0))
+#     return class_names[logits.argmax(dim=1).item()]
+# ```
+#
+# Models take batches, so one image becomes a batch of one with `unsqueeze(0)`. `eval()` sets the layers to evaluation,
+# `no_grad()` only saves memory: they are two different things.
+# </details>
+
+# %% [markdown]
+# ### 2. Accuracy by hand
+# Write a function that takes logits (samples, classes) and targets (samples,) and returns the share of right answers,
+# from 0 to 1.
+
+# %% tags=["exercise"]
+def accuracy(logits, targets):
+    ...
+
+
+# %% tags=["check"]
+quickstart.accuracy(accuracy)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def accuracy(logits, targets):
+#     return (logits.argmax(dim=1) == targets).float().mean().item()
+# ```
+#
+# The largest logit of each row is the answer: `dim=1` goes along the classes.
+# </details>
+
+# %% [markdown]
+# ## Recap
+#
+# - Data comes in batches of shape (batch, channels, height, width), with one class number for each image.
+# - A model turns a batch into logits, a loss function turns logits and targets into one number, an optimizer lowers it.
+# - Train on the training part, decide by the validation part, and use the test part once.
+# - A saved model is a dictionary of tensors.
+#
+# **Next:** [01 · Data loading](01_data_loading.ipynb) opens the first box: where the batches come from.

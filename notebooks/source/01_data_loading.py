@@ -1,0 +1,733 @@
+# %% [markdown]
+# # 01 · Data loading: from files to batches
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/pytorch-workflow-course/pytorch-workflow-course/blob/main/notebooks/01_data_loading.ipynb)
+#
+# **After this notebook you can**
+# - read images, tables and MNIST's own files, and say shape, type and range of what you got;
+# - scale, standardise and augment data without leaking the test set into the training;
+# - write a `Dataset`, and choose what a `DataLoader` should do: batch, shuffle, drop, use workers, repeat itself.
+#
+# **Time:** 40 minutes. **Builds on:** [00 · Quickstart](00_quickstart.ipynb).
+#
+# A model never sees files. It sees batches of numbers: the right type, a known shape, a sensible range, in random
+# order. Most bugs of a first project are in this step, and most of them raise no error.
+
+# %% tags=["setup"]
+# Setup. In a checkout this only finds the course; alone on Colab it fetches it. Torch stays as it is.
+import importlib.util
+import os
+import subprocess
+import sys
+
+REPOSITORY = "https://github.com/pytorch-workflow-course/pytorch-workflow-course"
+steps = []
+if not os.path.isdir("../course_utils"):
+    if "google.colab" not in sys.modules:
+        raise ModuleNotFoundError(f"This notebook needs the course around it: run git clone {REPOSITORY}, then make lab.")
+    if not os.path.isdir("course"):
+        steps += ["rm -rf course.part", f"git clone -q --depth 1 {REPOSITORY} course.part", "mv course.part course"]
+    if importlib.util.find_spec("torchmetrics") is None:
+        steps += [f"{sys.executable} -m pip install -q --no-deps torchmetrics lightning-utilities"]
+for step in steps:
+    done = subprocess.run(step, shell=True, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"Setup stopped at '{step}' ({done.stderr.strip()}): check the connection, then run this cell again.")
+if not os.path.isdir("../course_utils"):
+    os.chdir("course/notebooks")
+if os.path.abspath("..") not in sys.path:
+    sys.path.insert(0, os.path.abspath(".."))
+
+# %% [markdown]
+# ## One image, two libraries
+#
+# scikit-learn ships two photographs, so we have a real one at hand. Pillow (`PIL`) is what torchvision uses to read
+# images. We save a corner of the photograph as PNG, a format without losses, and read it back.
+
+# %%
+import tempfile
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+folder = Path(tempfile.mkdtemp())
+with as_file(files("sklearn.datasets.images") / "china.jpg") as path, Image.open(path) as photo:
+    photo.crop((80, 80, 400, 320)).save(folder / "temple.png", icc_profile=None)
+
+with Image.open(folder / "temple.png") as opened:
+    pixels = np.array(opened.convert("RGB"))
+print(pixels.shape, pixels.dtype, "from", pixels.min(), "to", pixels.max())
+
+# %% [markdown]
+# Height, width, channels (HWC), in bytes. PyTorch wants channels first (CHW) and floating-point numbers.
+
+# %%
+import torch
+
+image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+print(tuple(image.shape), image.dtype, f"from {image.min():.1f} to {image.max():.1f}")
+
+# %% [markdown]
+# OpenCV reads the same file, but in the order blue, green, red. Nothing fails if you forget that: the shapes are
+# equal, and the model trains on a world of the wrong colour.
+
+# %%
+import cv2
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it prints complaints past Python
+bgr = cv2.imread(str(folder / "temple.png"))
+rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+print("as read, equal to Pillow:  ", np.array_equal(bgr, pixels))
+print("after BGR to RGB, equal:   ", np.array_equal(rgb, pixels))
+
+# %%
+from course_utils.plots import plot_images
+
+both = torch.from_numpy(np.stack([pixels, bgr])).permute(0, 3, 1, 2)
+plot_images(
+    both,
+    ["read as RGB", "BGR taken for RGB"],
+    size=2.6,
+    alt="The same photograph of a temple twice: in its own colours, and with red and blue exchanged.",
+)
+
+# %% [markdown]
+# Two ways to handle a missing file: Pillow raises, OpenCV returns `None`, and the error comes later, somewhere else.
+
+# %%
+try:
+    Image.open(folder / "tempel.png")
+except FileNotFoundError as error:
+    print("Pillow:", type(error).__name__)
+print("OpenCV:", cv2.imread(str(folder / "tempel.png")))
+
+# %% [markdown]
+# ## MNIST's files
+#
+# MNIST comes in four files of the *idx* format: two zero bytes, a byte for the type, a byte for the number of
+# dimensions, their sizes, then the pixels. The course writes its `digits` in exactly that format, so we can open one
+# and see.
+
+# %%
+import os
+import struct
+
+from course_utils import load_dataset
+
+DATASET = os.environ.get("COURSE_DATASET", "digits")
+data = load_dataset(DATASET)
+
+digits = load_dataset("digits")  # for the file format; the rest of the notebook uses DATASET
+raw = digits.folder / "MNIST" / "raw"
+content = (raw / "t10k-images-idx3-ubyte").read_bytes()
+print("header:", struct.unpack(">BBBBIII", content[:16]))
+print("bytes after the header:", len(content) - 16, "=", 360 * 28 * 28)
+
+# %% [markdown]
+# torchvision's own `MNIST` class reads those files. It gives pairs of a Pillow image and a class number.
+
+# %%
+from torchvision.datasets import MNIST
+
+mnist_files = MNIST(root=digits.folder, train=False)
+picture, label = mnist_files[0]
+print(len(mnist_files), "pairs; the first:", picture.size, picture.mode, "label", label)
+
+# %% [markdown]
+# `download=True` fetches the files where they are missing, and compares each with a checksum. With the checksum a
+# damaged file is found out. Without it, all that counts is that a file of that name *exists*; and that is all
+# torchvision asks when it starts the next time. If a connection breaks while it unpacks, half a data set is taken for
+# a whole one.
+
+# %%
+from torchvision.datasets.utils import check_integrity
+
+name, checksum = MNIST.resources[0]
+(folder / name).write_bytes(b"half a file")
+print("damaged file, compared with its checksum:", check_integrity(folder / name, checksum))
+print("damaged file, only looked for:           ", check_integrity(folder / name))
+
+# %% [markdown]
+# `load_dataset` closes that hole: it downloads into a folder beside the final one and renames it at the end, so a data
+# set is there completely or not at all. Here the download fails, because we send it to a port where nobody answers.
+
+# %%
+from unittest.mock import patch
+
+with patch.object(MNIST, "mirrors", ["http://localhost:9/"]):
+    try:
+        load_dataset("mnist", root=folder)
+    except ConnectionError as error:
+        print("ConnectionError:", str(error).split("): ")[-1])
+print("left behind:", [path.name for path in folder.glob("*mnist*")])
+
+# %%
+print("data sets by name:", data.name, "has", data.num_classes, "classes and images of shape", data.input_shape)
+try:
+    load_dataset("mnits")
+except ValueError as error:
+    print(error)
+
+# %% [markdown]
+# ## A table
+#
+# `pandas.read_csv` guesses the type of each column. A single odd entry turns a column of numbers into text, and
+# missing values turn whole numbers into floats. So state the types, and look for what is missing.
+
+# %%
+import io
+
+import pandas as pd
+
+csv = """battery_power,ram,wifi,price_range
+842,2549,yes,1
+1021,,no,2
+563,2603,no,2
+1821,1411,yes,
+"""
+frame = pd.read_csv(
+    io.StringIO(csv),
+    dtype={"battery_power": "int64", "ram": "Int64", "price_range": "Int64"},
+    true_values=["yes"],
+    false_values=["no"],
+)
+print(frame.dtypes.to_string())
+
+# %%
+missing = frame.isna().sum()
+print("missing values:")
+print(missing[missing > 0].to_string())
+
+# %%
+frame
+
+# %% [markdown]
+# `Int64` with a capital I is pandas' whole number that may be missing (`<NA>`). What to do about a gap is a decision:
+# drop the row, or fill it with a value *learned from the training part*. Here the label of one row is missing, so that
+# row is of no use for training.
+
+# %% [markdown]
+# ## NumPy arrays and types
+#
+# From an array to a tensor it is one call, but the type comes along. NumPy computes in float64, layers hold float32.
+
+# %%
+from torch import nn
+
+features = np.array([[842.0, 2549.0], [563.0, 2603.0]])
+layer = nn.Linear(2, 3)
+try:
+    layer(torch.from_numpy(features))
+except RuntimeError as error:
+    print("float64 features:", error)
+
+# %%
+class_numbers = np.array([1, 2], dtype=np.int32)
+logits = layer(torch.from_numpy(features).float())
+try:
+    nn.CrossEntropyLoss()(logits, torch.from_numpy(class_numbers))
+except RuntimeError as error:
+    print("int32 labels:", error)
+
+# %% [markdown]
+# The rule that never fails: **features float32, class numbers int64**, decided once, where the data is loaded.
+
+# %%
+X = torch.tensor(features, dtype=torch.float32)
+y = torch.tensor(class_numbers, dtype=torch.int64)
+print("works:", nn.CrossEntropyLoss()(layer(X), y).shape == torch.Size([]))
+
+# %% [markdown]
+# ## A Dataset of your own
+#
+# A `Dataset` answers two questions: how many items (`__len__`), and which is number `i` (`__getitem__`). For arrays
+# that are in memory already, `TensorDataset` does both.
+
+# %%
+from torch.utils.data import Dataset, TensorDataset
+
+
+class Digits(Dataset):
+    """Grey images in [0, 1] with their class numbers."""
+
+    def __init__(self, images, labels):
+        self.images = images
+        self.labels = labels
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        return self.images[index].float() / 255, int(self.labels[index])
+
+
+dataset = Digits(data.train.images, data.train.labels)
+image, label = dataset[0]
+print(len(dataset) == len(data.train), tuple(image.shape) == data.input_shape, image.dtype, type(label).__name__)
+
+# %%
+table_rows = TensorDataset(X, y)
+again_X, again_y = table_rows[:]
+print(len(table_rows), "rows; what went in comes out:", torch.equal(again_X, X), torch.equal(again_y, y))
+
+# %% [markdown]
+# ## Splits
+#
+# Three parts with three jobs: *training* changes the weights, *validation* decides between settings, *test* is looked
+# at once, at the end. `train_test_split` with `stratify` keeps the share of each class; with `random_state` the split
+# is the same every time.
+
+# %%
+from sklearn.model_selection import train_test_split
+
+labels = data.train.labels.numpy()
+indices = np.arange(len(labels))
+split = train_test_split(indices, test_size=0.2, random_state=42, stratify=labels)
+same = train_test_split(indices, test_size=0.2, random_state=42, stratify=labels)
+print(f"{len(split[0])} + {len(split[1])} = {len(labels)};  repeatable: {np.array_equal(split[0], same[0])}")
+
+# %%
+shares = [np.bincount(labels[part], minlength=data.num_classes) / len(part) for part in split]
+print(f"largest difference of a class's share between the parts: below 1 point: {np.abs(shares[0] - shares[1]).max() < 0.01}")
+
+# %% [markdown]
+# PyTorch can also split when it *draws*: a `SubsetRandomSampler` draws only from its own indices. Two samplers on one
+# data set must be disjoint and together cover everything, and that is worth a check.
+
+# %%
+from torch.utils.data import DataLoader, SubsetRandomSampler
+
+numbered = TensorDataset(torch.arange(len(labels)))
+drawn = [
+    {int(i) for (batch,) in DataLoader(numbered, batch_size=64, sampler=SubsetRandomSampler(part.tolist())) for i in batch}
+    for part in split
+]
+print("disjoint:", drawn[0].isdisjoint(drawn[1]), "  covering:", drawn[0] | drawn[1] == set(range(len(labels))))
+
+# %% [markdown]
+# ## Scaling
+#
+# Pixels from 0 to 255 make the first layer's sums large and training slow. Two remedies: scale to [0, 1], or
+# standardise, `(x - mean) / std`, so that values lie around 0 with a spread of 1.
+
+# %%
+scaled = data.train.images.float() / 255
+assert 0 <= scaled.min() and scaled.max() <= 1
+mean = scaled.mean(dim=(0, 2, 3))
+std = scaled.std(dim=(0, 2, 3), correction=0)
+standardised = (scaled - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
+print(f"mean about 0: {standardised.mean().abs() < 1e-3},  std about 1: {(standardised.std() - 1).abs() < 1e-3}")
+
+# %% [markdown]
+# You will see `Normalize((0.1307,), (0.3081,))` in every MNIST example. Those two numbers are nothing but mean and
+# standard deviation of MNIST's 60,000 training images. Other data has other numbers, as ours shows: compute them, do
+# not copy them. (With `COURSE_DATASET=mnist` the first line prints 0.1307 and 0.3081, up to the validation images
+# that are left out.)
+
+# %%
+rounded = [round(float(number), 4) for number in (*mean, *std)]
+print("mean and std of each channel:", rounded)
+print("the same as load_dataset found:", np.allclose(rounded, [*data.mean, *data.std], atol=1e-4))
+
+# %% [markdown]
+# ### Leaks
+# The numbers come from the **training part alone**. Whatever is computed from all the data carries something of the
+# test set into training. With mean and standard deviation the harm is small, and invisible:
+
+# %%
+everything = torch.cat([data.train.images, data.val.images, data.test.images]).float() / 255
+leaked = everything.mean()
+print("statistics differ with the test images in them:", bool(leaked != mean.mean()))
+
+# %% [markdown]
+# With a step that looks at the *labels* the same mistake invents results. Here is pure noise with random labels, so
+# nothing better than 50% is possible. If the 20 "best" of 5,000 columns are chosen before the split, the test set says
+# otherwise; chosen inside a pipeline, from the training part only, the truth comes out.
+
+# %% tags=["nbval-ignore-output"]
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+
+random = np.random.default_rng(0)
+noise, coin = random.normal(size=(200, 5000)), random.integers(0, 2, size=200)
+
+best = SelectKBest(k=20).fit_transform(noise, coin)  # has seen every label
+leaky = cross_val_score(LogisticRegression(), best, coin, cv=5).mean()
+honest = cross_val_score(make_pipeline(SelectKBest(k=20), LogisticRegression()), noise, coin, cv=5).mean()
+print(f"chosen before the split: {leaky:.0%} right;  chosen inside it: {honest:.0%} right")
+
+# %%
+print("the leak invents a result:", leaky > 0.7, "  without it, coin tossing:", 0.4 < honest < 0.6)
+
+# %% [markdown]
+# ### The same preprocessing for training and test
+# What training did to the pixels must happen to every image later, with the same numbers. We train a small network on
+# standardised images and show it the validation images three times: as it knows them, as bytes that nobody scaled,
+# and as dark ink on white paper, which is how a scanner sees them.
+
+# %% tags=["nbval-ignore-output"]
+from course_utils import MLP, evaluate, fit, make_loader, make_loaders, seed_everything
+
+seed_everything(42)
+loaders = make_loaders(data, batch_size=64)
+model = MLP(data.input_shape, data.num_classes)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+fit(model, loaders.train, loaders.val, nn.CrossEntropyLoss(), optimizer, epochs=5, verbose=False)
+
+val_bytes = data.val.images.float()
+prepared = {
+    "as in training": (val_bytes / 255 - mean.view(-1, 1, 1)) / std.view(-1, 1, 1),
+    "not scaled": val_bytes,
+    "dark on white": ((255 - val_bytes) / 255 - mean.view(-1, 1, 1)) / std.view(-1, 1, 1),
+}
+scores = {
+    how: evaluate(model, make_loader(TensorDataset(images, data.val.labels)), nn.CrossEntropyLoss())
+    for how, images in prepared.items()
+}
+pd.DataFrame({how: {"accuracy": round(s.accuracy, 3), "loss": round(s.loss, 2)} for how, s in scores.items()}).T
+
+# %%
+print("not scaled: much larger loss: ", scores["not scaled"].loss > 2 * scores["as in training"].loss)
+print("dark on white: much less right:", scores["dark on white"].accuracy < scores["as in training"].accuracy - 0.2)
+
+# %% [markdown]
+# ## Transforms
+#
+# torchvision's transforms (version 2) put the steps into one pipeline: to a tensor image, to floats in [0, 1], then
+# standardised. `Lambda` takes any function. Print the pipeline: it is the documentation of your preprocessing.
+
+# %%
+from torchvision.transforms import v2
+
+pipeline = v2.Compose(
+    [
+        v2.ToImage(),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Lambda(lambda image: image.clamp(0, 1)),
+        v2.Normalize(mean=[0.5, 0.5, 0.5], std=[0.25, 0.25, 0.25]),
+    ]
+)
+print(pipeline)
+
+# %%
+with Image.open(folder / "temple.png") as opened:
+    ready = pipeline(opened)
+print(tuple(ready.shape), ready.dtype, f"from {ready.min():.1f} to {ready.max():.1f}")
+
+# %% [markdown]
+# `scale=True` is the part that is easy to lose. Without it, `ToDtype` only changes the type, and the values stay
+# between 0 and 255:
+
+# %%
+unscaled = v2.ToDtype(torch.float32)(v2.ToImage()(pixels))
+print(unscaled.dtype, "up to", unscaled.max().item())
+
+# %% [markdown]
+# ### Augmentation
+# Preprocessing is the same for every image, in training and ever after. Augmentation is different on purpose: a random
+# change that keeps the meaning, made anew each time a *training* image is read, and never to validation or test
+# images. Here is one photograph, drawn three times from each of three random transforms.
+
+# %%
+augmentations = {
+    "flip": v2.RandomHorizontalFlip(p=0.5),
+    "rotate": v2.RandomRotation(degrees=20),
+    "crop": v2.RandomResizedCrop(size=(240, 320), scale=(0.4, 1.0)),
+}
+torch.manual_seed(2)
+photo = v2.ToImage()(pixels)
+rows = [[photo] + [transform(photo) for _ in range(3)] for transform in augmentations.values()]
+plot_images(
+    torch.stack([picture for row in rows for picture in row]),
+    [title for name in augmentations for title in ("original", name, name, name)],
+    columns=4,
+    size=1.8,
+    alt="Three rows, each with a photograph of a temple and three random changes of it: flips, rotations, crops.",
+)
+
+# %%
+torch.manual_seed(0)
+first = augmentations["rotate"](photo)
+torch.manual_seed(0)
+print("the same seed, the same rotation:", torch.equal(first, augmentations["rotate"](photo)))
+
+# %% [markdown]
+# Does the change keep the meaning? A temple in a mirror is a temple. A 2 in a mirror is no digit at all, a 6 upside
+# down is a 9, and flipping the columns of a table is nonsense. For digits, small shifts and rotations are the ones
+# that a writer could have made.
+
+# %%
+two = digits.train.images[digits.train.labels == 2][0]
+six = digits.train.images[digits.train.labels == 6][0]
+plot_images(
+    torch.stack([two, v2.functional.horizontal_flip(two), six, v2.functional.rotate(six, 180)]),
+    ["a 2", "mirrored: no digit", "a 6", "turned: a 9"],
+    size=1.5,
+    alt="A handwritten 2 and its mirror image, which is no digit; a handwritten 6 and the same turned by 180 degrees, a 9.",
+)
+
+# %% [markdown]
+# `load_dataset` takes the augmentation as an argument and applies it to the training part alone.
+
+# %%
+augmented = load_dataset(DATASET, augment=v2.RandomAffine(degrees=10, translate=(0.1, 0.1)))
+torch.manual_seed(0)
+twice = [augmented.train[0][0] for _ in range(2)]
+print("a training image read twice is the same:  ", torch.equal(*twice))
+print("a validation image read twice is the same:", torch.equal(augmented.val[0][0], augmented.val[0][0]))
+
+# %% [markdown]
+# ## The DataLoader
+#
+# A `DataLoader` draws indices, fetches the items and stacks them. How many batches come out, and how large is the last
+# one? That last, ragged batch is where many training loops get their averages wrong (notebook 03).
+
+# %%
+small = Digits(data.train.images[:150], data.train.labels[:150])
+for drop_last in (False, True):
+    loader = DataLoader(small, batch_size=64, drop_last=drop_last)
+    sizes = [len(labels) for images, labels in loader]
+    print(f"drop_last={drop_last}: {len(loader)} batches of {sizes} = {sum(sizes)} of {len(small)} samples")
+
+# %% [markdown]
+# Use `drop_last=True` where a tiny batch does harm (BatchNorm with one sample raises an error), and never for
+# validation or test: those samples would silently go uncounted.
+#
+# ### Shuffling
+# Training data must be shuffled. The seed documents of this course load it in file order, and where files are sorted
+# by class, each batch then holds one class only: the model learns to answer "1" for a while, then "2", and forgets.
+
+# %%
+order = data.train.labels.argsort()
+by_class = Digits(data.train.images[order], data.train.labels[order])
+for shuffle in (False, True):
+    torch.manual_seed(0)
+    images, labels = next(iter(DataLoader(by_class, batch_size=64, shuffle=shuffle)))
+    print(f"shuffle={shuffle}: the first batch has {labels.unique().numel()} of {data.num_classes} classes")
+
+# %% tags=["nbval-ignore-output"]
+accuracies = {}
+for shuffle in (False, True):
+    seed_everything(42)
+    model = MLP(data.input_shape, data.num_classes)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    part = DataLoader(TensorDataset(standardised[order], data.train.labels[order]), batch_size=64, shuffle=shuffle)
+    history = fit(model, part, loaders.val, nn.CrossEntropyLoss(), optimizer, epochs=3, verbose=False)
+    accuracies[shuffle] = history.val[-1].accuracy
+    print(f"sorted by class, shuffle={shuffle}: validation accuracy {accuracies[shuffle]:.1%}")
+
+# %%
+print("shuffling helps:", accuracies[True] > accuracies[False] + 0.1)
+
+# %% [markdown]
+# Each epoch is shuffled anew; a generator with a seed makes the *sequence* of orders repeatable. `make_loader` of
+# `course_utils` always gives a loader such a generator of its own, so that nothing else in your program that draws
+# random numbers can change the order.
+
+# %%
+def orders(seed, epochs=2):
+    loader = make_loader(numbered, batch_size=64, shuffle=True, seed=seed)
+    return [[int(i) for (batch,) in loader for i in batch] for _ in range(epochs)]
+
+
+first, second = orders(seed=1)
+print("two epochs differ:      ", first != second)
+print("the same seed repeats:  ", orders(seed=1) == [first, second])
+print("every sample, each once:", sorted(first) == list(range(len(numbered))))
+
+# %% [markdown]
+# ### Workers
+# With `num_workers=2`, two processes prepare batches while the model computes. The batches are the same ones in the
+# same order.
+
+# %%
+def all_batches(num_workers):
+    return list(make_loader(data.val, batch_size=64, shuffle=True, num_workers=num_workers))
+
+
+alone, helped = all_batches(0), all_batches(2)
+equal = [torch.equal(a, b) and torch.equal(c, d) for (a, c), (b, d) in zip(alone, helped, strict=True)]
+print("0 workers and 2 workers give equal batches:", all(equal))
+
+# %% [markdown]
+# When do they pay? When *getting* an item takes long: decoding photographs, a network drive. `SlowDisk` waits two
+# milliseconds for each item. Two workers wait at the same time, and they fetch ahead (`prefetch_factor`, 2 batches
+# each by default) while the training step runs. The digits in memory come so quickly that starting processes only
+# costs time: then `num_workers=0` is the right answer.
+
+# %% tags=["nbval-ignore-output"]
+import time
+
+from slow_disk import SlowDisk
+
+
+def seconds(dataset, num_workers, step=0.02):
+    loader = make_loader(dataset, batch_size=32, num_workers=num_workers)
+    started = time.perf_counter()
+    for _ in loader:
+        time.sleep(step)  # stands for the training step
+    return time.perf_counter() - started
+
+
+sources = {"digits in memory": data.val, "slow disk, 2 ms an item": SlowDisk(data.val)}
+table = pd.DataFrame(
+    {f"{workers} workers": {name: seconds(source, workers) for name, source in sources.items()} for workers in (0, 2)}
+)
+table.round(2)
+
+# %%
+print("workers pay off on the slow disk:", table.loc["slow disk, 2 ms an item", "2 workers"] < table.loc["slow disk, 2 ms an item", "0 workers"])
+
+# %% [markdown]
+# Two traps. First: on macOS and Windows, workers are fresh Python processes that *import* the Dataset's class. A class
+# that lives in a notebook cell, or in a script without `if __name__ == "__main__":`, cannot be imported. Here is what
+# such a process sees when it unpacks our `Digits`:
+
+# %%
+import pickle
+import subprocess
+import sys
+
+(folder / "dataset.pickle").write_bytes(pickle.dumps(small))
+unpack = f"import pickle; pickle.load(open({str(folder / 'dataset.pickle')!r}, 'rb'))"
+done = subprocess.run([sys.executable, "-c", unpack], capture_output=True, text=True)
+print(done.stderr.splitlines()[-1])
+
+# %% [markdown]
+# So the class goes into a file, as `SlowDisk` does (`notebooks/slow_disk.py`), and `ImageDataset` of `course_utils`.
+# The second trap is random numbers: each worker needs its own, or all make the same augmentations. PyTorch seeds the
+# workers from the loader's generator; here they give different numbers, and the same again with the same seed.
+
+# %%
+def augmented_batches(seed):
+    return [images for images, labels in make_loader(augmented.train, batch_size=64, seed=seed, num_workers=2)]
+
+
+run, rerun, other = augmented_batches(seed=1), augmented_batches(seed=1), augmented_batches(seed=2)
+print("repeatable with the same seed:", all(torch.equal(a, b) for a, b in zip(run, rerun, strict=True)))
+print("different with another:       ", not torch.equal(run[0], other[0]))
+
+# %% [markdown]
+# ### Pinned memory
+# `pin_memory=True` puts batches where a GPU can fetch them by itself, and `.to(device, non_blocking=True)` does not
+# wait for it. Without a GPU it does nothing, so `make_loader` switches it on only where there is one.
+
+# %% tags=["nbval-ignore-output"]
+if torch.cuda.is_available():
+    images, labels = next(iter(loaders.train))
+    print("pinned:", images.is_pinned())
+else:
+    print("No GPU here: nothing to pin.")
+
+# %% [markdown]
+# ## Your turn
+#
+# ### 1. How many batches?
+# Write a function that says how many batches a loader gives, without making one.
+
+# %% tags=["exercise"]
+def count_batches(samples, batch_size, drop_last=False):
+    ...
+
+
+# %% tags=["check"]
+from checks import data_loading
+
+data_loading.count_batches(count_batches)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# import math
+#
+# def count_batches(samples, batch_size, drop_last=False):
+#     if drop_last:
+#         return samples // batch_size
+#     return math.ceil(samples / batch_size)
+# ```
+# </details>
+
+# %% [markdown]
+# ### 2. A Dataset with a transform
+# Write a `Dataset` over uint8 images (N, C, H, W) and class numbers (N,). Item `i` is the image as float32 in [0, 1],
+# passed through `transform` if there is one, and the class number as an int.
+
+# %% tags=["exercise"]
+class Pictures(Dataset):
+    def __init__(self, images, labels, transform=None):
+        ...
+
+    def __len__(self):
+        ...
+
+    def __getitem__(self, index):
+        ...
+
+
+# %% tags=["check"]
+data_loading.pictures(Pictures)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# from torch.utils.data import Dataset
+#
+# class Pictures(Dataset):
+#     def __init__(self, images, labels, transform=None):
+#         self.images = images
+#         self.labels = labels
+#         self.transform = transform
+#
+#     def __len__(self):
+#         return len(self.images)
+#
+#     def __getitem__(self, index):
+#         image = self.images[index].float() / 255
+#         if self.transform is not None:
+#             image = self.transform(image)
+#         return image, int(self.labels[index])
+# ```
+# </details>
+
+# %% [markdown]
+# ### 3. Standardise without a leak
+# Write a function that takes training and test features, two float tensors (N, F), and returns both standardised,
+# column by column.
+
+# %% tags=["exercise"]
+def standardise(train, test):
+    ...
+
+
+# %% tags=["check"]
+data_loading.standardise(standardise)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def standardise(train, test):
+#     mean = train.mean(dim=0)
+#     std = train.std(dim=0)
+#     return (train - mean) / std, (test - mean) / std
+# ```
+#
+# The test part is moved by the *training* numbers, so its own mean is not 0 afterwards, and should not be.
+# </details>
+
+# %% [markdown]
+# ## Recap
+#
+# - Know shape, type and range at every step: HWC bytes from files, CHW float32 for the model, int64 class numbers.
+# - Everything that is computed from data is computed from the training part: statistics, fill values, chosen columns.
+# - Preprocessing is the same everywhere; augmentation is random and for training images only.
+# - Shuffle training data, with a seeded generator; keep every sample of validation and test data.
+# - Workers pay when items are slow to get. Their classes live in files.
+#
+# **Next:** [02 · Model building](02_model_building.ipynb): what the batches go into.

@@ -1,0 +1,158 @@
+"""Build the notebooks from notebooks/source: stamp, convert, execute, write.
+
+    python -m tools.notebooks            all of them
+    python -m tools.notebooks 01 03      those whose names start so
+
+Stamping writes the repository's address (pyproject.toml, [project.urls]) into each source: the Colab badge of its
+first cell and its setup cell. Converting and executing gives notebooks/NN_name.ipynb with outputs. A notebook is
+replaced only when it ran to the end.
+"""
+
+import json
+import os
+import re
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+SOURCES = NOTEBOOKS / "source"
+
+BADGE = re.compile(r"^# \[!\[Open in Colab\].*$", re.MULTILINE)
+SETUP = re.compile(r'^# %% tags=\["setup"\]\n.*?(?=^# %%)', re.MULTILINE | re.DOTALL)
+
+SETUP_CELL = '''# %% tags=["setup"]
+# Setup. In a checkout this only finds the course; alone on Colab it fetches it. Torch stays as it is.
+import importlib.util
+import os
+import subprocess
+import sys
+
+REPOSITORY = "{repository}"
+steps = []
+if not os.path.isdir("../course_utils"):
+    if "google.colab" not in sys.modules:
+        raise ModuleNotFoundError(f"This notebook needs the course around it: run git clone {{REPOSITORY}}, then make lab.")
+    if not os.path.isdir("course"):
+        steps += ["rm -rf course.part", f"git clone -q --depth 1 {{REPOSITORY}} course.part", "mv course.part course"]
+    if importlib.util.find_spec("torchmetrics") is None:
+        steps += [f"{{sys.executable}} -m pip install -q --no-deps torchmetrics lightning-utilities"]
+for step in steps:
+    done = subprocess.run(step, shell=True, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"Setup stopped at '{{step}}' ({{done.stderr.strip()}}): check the connection, then run this cell again.")
+if not os.path.isdir("../course_utils"):
+    os.chdir("course/notebooks")
+if os.path.abspath("..") not in sys.path:
+    sys.path.insert(0, os.path.abspath(".."))
+
+'''
+
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python", "pygments_lexer": "ipython3"},
+}
+
+
+def repository() -> str:
+    """Return the repository's address, which stands in pyproject.toml alone."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project["urls"]["Repository"])
+
+
+def stamp(text: str, name: str) -> str:
+    """Return the source ``text`` of the notebook ``name`` with its badge and its setup cell up to date.
+
+    Raises:
+        ValueError: the source has no badge line or no setup cell to stamp.
+    """
+    address = repository()
+    path = address.removeprefix("https://")
+    badge = (
+        "# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+        f"(https://colab.research.google.com/{path.replace('.com', '', 1)}/blob/main/notebooks/{name}.ipynb)"
+    )
+    for pattern, what, new in ((BADGE, "Colab badge", badge), (SETUP, "setup cell", SETUP_CELL.format(repository=address))):
+        text, count = pattern.subn(lambda _match, new=new: new, text)
+        if count != 1:
+            raise ValueError(f"notebooks/source/{name}.py has {count} times a {what}, not once: see CONTRIBUTING.md.")
+    return text
+
+
+def convert(text: str) -> Any:
+    """Return the notebook that the source ``text`` describes, not executed yet. The same text gives the same bytes."""
+    notebook = jupytext.reads(text, fmt="py:percent")
+    notebook = nbformat.from_dict({**notebook, "nbformat": 4, "nbformat_minor": 5, "metadata": METADATA})
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number:02d}"
+        tags = cell.metadata.get("tags")
+        cell["metadata"] = {"tags": tags} if tags else {}
+    return notebook
+
+
+def execute(notebook: Any) -> None:
+    """Run all cells in the notebooks' folder, in a fresh kernel of this environment."""
+    # --sys-prefix kernels first: a kernel of the same name elsewhere belongs to another environment.
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ["PYTHONHASHSEED"] = "0"
+    client = NotebookClient(
+        notebook,
+        timeout=120,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(NOTEBOOKS)}},
+        record_timing=False,
+        coalesce_streams=True,
+        store_widget_state=False,
+    )
+    client.execute()
+
+
+def write(notebook: Any, path: Path) -> None:
+    """Write the notebook in one step: a reader finds the old file or the new one."""
+    text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    nbformat.validate(nbformat.reads(text, as_version=4))
+    temporary = path.with_suffix(".ipynb.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def build(source: Path) -> None:
+    """Build one notebook from its source."""
+    text = source.read_text(encoding="utf-8")
+    stamped = stamp(text, source.stem)
+    if stamped != text:
+        source.write_text(stamped, encoding="utf-8")
+    notebook = convert(stamped)
+    execute(notebook)
+    write(notebook, NOTEBOOKS / f"{source.stem}.ipynb")
+
+
+def main(prefixes: list[str]) -> int:
+    """Build the notebooks whose names start with one of ``prefixes``, or all."""
+    sources = [s for s in sorted(SOURCES.glob("[0-9]*.py")) if not prefixes or s.stem.startswith(tuple(prefixes))]
+    if not sources:
+        print(f"No file in {SOURCES.relative_to(ROOT)} starts with {' or '.join(prefixes)}.", file=sys.stderr)
+        return 1
+    failed = 0
+    for source in sources:
+        started = time.perf_counter()
+        try:
+            build(source)
+        except (CellExecutionError, ValueError) as error:
+            print(f"{source.name}: {error}", file=sys.stderr)
+            failed += 1
+        else:
+            print(f"notebooks/{source.stem}.ipynb  {time.perf_counter() - started:.1f} s", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
