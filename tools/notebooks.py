@@ -29,7 +29,7 @@ SOURCES = NOTEBOOKS / "source"
 BADGE = re.compile(r"^# \[!\[Open in Colab\].*$", re.MULTILINE)
 SETUP = re.compile(r'^# %% tags=\["setup"\]\n.*?(?=^# %%)', re.MULTILINE | re.DOTALL)
 
-SETUP_CELL = '''# %% tags=["setup"]
+SETUP_CELL = """# %% tags=["setup"]
 # Setup. In a checkout this only finds the course; alone on Colab it fetches it. Torch stays as it is.
 import importlib.util
 import os
@@ -54,11 +54,16 @@ if not os.path.isdir("../course_utils"):
 if os.path.abspath("..") not in sys.path:
     sys.path.insert(0, os.path.abspath(".."))
 
-'''
+"""
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python", "pygments_lexer": "ipython3"},
+    "language_info": {
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "pygments_lexer": "ipython3",
+    },
 }
 
 
@@ -80,7 +85,10 @@ def stamp(text: str, name: str) -> str:
         "# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
         f"(https://colab.research.google.com/{path.replace('.com', '', 1)}/blob/main/notebooks/{name}.ipynb)"
     )
-    for pattern, what, new in ((BADGE, "Colab badge", badge), (SETUP, "setup cell", SETUP_CELL.format(repository=address))):
+    for pattern, what, new in (
+        (BADGE, "Colab badge", badge),
+        (SETUP, "setup cell", SETUP_CELL.format(repository=address)),
+    ):
         text, count = pattern.subn(lambda _match, new=new: new, text)
         if count != 1:
             raise ValueError(f"notebooks/source/{name}.py has {count} times a {what}, not once: see CONTRIBUTING.md.")

@@ -498,8 +498,7 @@ for drop_last in (False, True):
 # validation or test: those samples would silently go uncounted.
 #
 # ### Shuffling
-# Training data must be shuffled. The seed documents of this course load it in file order, and where files are sorted
-# by class, each batch then holds one class only: the model learns to answer "1" for a while, then "2", and forgets.
+# Training data must be shuffled. Plenty of examples load it in file order, and where files are sorted by class, each batch then holds one class only: the model learns to answer "1" for a while, then "2", and forgets.
 
 # %%
 order = data.train.labels.argsort()
