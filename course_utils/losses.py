@@ -115,21 +115,22 @@ def _explain_labels(loss_fn: object, outputs: Any, targets: torch.Tensor, batch:
     )
 
 
-def loss_weight(loss_fn: object, targets: torch.Tensor) -> int | torch.Tensor:
-    """Return what a mean loss was divided by: the samples, as a rule.
+def count_targets(loss_fn: object, targets: torch.Tensor) -> int | torch.Tensor:
+    """Return how many of ``targets`` count: all samples, or for class numbers all but those with ``ignore_index``."""
+    if not _is_class_loss(loss_fn) or targets.is_floating_point():
+        return len(targets)
+    return torch.count_nonzero(targets != getattr(loss_fn, "ignore_index", -100))
 
-    With class weights, ``ignore_index`` or several targets a sample, CrossEntropyLoss and NLLLoss divide by the
-    summed weight of the targets that count; only with that do batches add up to the loss of the whole set.
+
+def loss_weight(loss_fn: object, targets: torch.Tensor, count: int | torch.Tensor) -> int | torch.Tensor:
+    """Return what the mean loss of a batch was divided by: ``count``, or with class weights the sum of theirs.
+
+    Only with this weight do the batches add up to the loss of the whole set.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
     """
-    if not isinstance(loss_fn, (nn.CrossEntropyLoss, nn.NLLLoss)) or targets.is_floating_point():
-        return len(targets)
-    if loss_fn.weight is None:
-        if targets.ndim == 1 and loss_fn.ignore_index < 0:
-            return len(targets)
-        return torch.count_nonzero(targets != loss_fn.ignore_index)
-    counted = targets[targets != loss_fn.ignore_index].long()
-    return loss_fn.weight[counted].sum()
+    if not isinstance(loss_fn, CLASS_LOSSES) or loss_fn.weight is None or targets.is_floating_point():
+        return count
+    return loss_fn.weight[targets[targets != loss_fn.ignore_index].long()].sum()
 
 
 def has_classes(outputs: Any, targets: torch.Tensor) -> bool:

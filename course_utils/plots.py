@@ -75,7 +75,7 @@ def plot_images(
     for axis in axes.flat:
         axis.axis("off")
     for index, (axis, image) in enumerate(zip(axes.flat, pixels.permute(0, 2, 3, 1), strict=False)):
-        axis.imshow(image.squeeze(-1), vmin=0, vmax=vmax, interpolation="nearest")
+        axis.imshow(image.squeeze(-1).numpy(), vmin=0, vmax=vmax, interpolation="nearest")
         if titles:
             marked = bool(wrong) and wrong[index]
             text = f"\N{MULTIPLICATION SIGN} {titles[index]}" if marked else titles[index]

@@ -73,10 +73,11 @@ class Totals:
         self.samples = 0
         self._started = time.perf_counter()
         self._loss_sum = self._weight_sum = 0.0
-        self._right = self._answers = 0
+        self._right = self._answers = 0.0
         # Not read yet, one entry a batch:
         self._losses: list[torch.Tensor] = []
         self._weights: list[int | torch.Tensor] = []
+        self._counts: list[int | torch.Tensor] = []
         self._hits: list[torch.Tensor] = []
         self._rates: list[Any] = []
         self._metrics = dict(metrics.items()) if metrics is not None else {}
@@ -85,9 +86,19 @@ class Totals:
             metric.reset()
 
     def add(
-        self, loss: torch.Tensor, outputs: Any, targets: torch.Tensor, weight: int | torch.Tensor, rate: Any = None
+        self,
+        loss: torch.Tensor,
+        outputs: Any,
+        targets: torch.Tensor,
+        weight: int | torch.Tensor,
+        count: int | torch.Tensor,
+        rate: Any = None,
     ) -> None:
-        """Add one batch: its detached ``loss`` and ``outputs``, its ``weight`` in the mean, the learning rate."""
+        """Add one batch.
+
+        ``loss`` and ``outputs`` are detached. ``weight`` is what the mean loss was divided by, ``count`` how many
+        targets count, ``rate`` the learning rate, for errors.
+        """
         self.batches += 1
         self.samples += len(targets)
         self._losses.append(loss)
@@ -95,7 +106,7 @@ class Totals:
         self._rates.append(rate)
         if has_classes(outputs, targets):
             self._hits.append(torch.count_nonzero(outputs.argmax(1) == targets))
-            self._answers += targets.numel()
+            self._counts.append(count)
         for metric in self._metrics.values():
             metric.update(outputs, targets)
         if len(self._losses) == READ_EVERY:
@@ -124,18 +135,21 @@ class Totals:
         )
 
     def _read(self) -> None:
+        columns = [self._losses, self._weights, self._hits, self._counts]
+        on_device = [[number for number in column if isinstance(number, torch.Tensor)] for column in columns]
         # All in one tensor makes one transfer. Doubles hold these numbers exactly; Apple's GPUs have none.
-        rows = [self._losses, self._hits, [weight for weight in self._weights if isinstance(weight, torch.Tensor)]]
         dtype = torch.float32 if self._losses[0].device.type == "mps" else torch.float64
-        numbers = iter(torch.cat([torch.stack(row).to(dtype) for row in rows if row]).tolist())
-        losses = [next(numbers) for _ in self._losses]
-        self._right += int(sum(next(numbers) for _ in self._hits))
-        weights = list(numbers) or self._weights
+        numbers = iter(torch.cat([torch.stack(column).to(dtype) for column in on_device if column]).tolist())
+        losses, weights, hits, counts = (
+            [next(numbers) if isinstance(number, torch.Tensor) else number for number in column] for column in columns
+        )
         first = self.batches - len(losses) + 1
         for batch, (loss, weight, rate) in enumerate(zip(losses, weights, self._rates, strict=True), start=first):
             if not math.isfinite(loss):
                 raise NonFiniteLossError(loss, batch, self.epoch, None if rate is None else float(rate))
             self._loss_sum += loss * weight
             self._weight_sum += weight
-        for pending in (self._losses, self._weights, self._hits, self._rates):
-            pending.clear()
+        self._right += sum(hits)
+        self._answers += sum(counts)
+        for column in (*columns, self._rates):
+            column.clear()

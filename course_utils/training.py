@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from course_utils.device import device_of, move_to
-from course_utils.losses import LossFunction, check_labels, compute_loss, loss_weight
+from course_utils.losses import LossFunction, check_labels, compute_loss, count_targets, loss_weight
 from course_utils.modes import modes_kept
 from course_utils.progress import iterate
 from course_utils.totals import EpochResult, Metrics, Totals
@@ -113,13 +113,14 @@ def train_epoch(
                 outputs = model(inputs)
                 check_labels(loss_fn, outputs, labels, device, totals.batches + 1)
                 loss = compute_loss(loss_fn, outputs, targets, totals.batches + 1)
-            weight = loss_weight(loss_fn, targets)
+            count = count_targets(loss_fn, targets)
+            weight = loss_weight(loss_fn, targets, count)
             group_weight = group_weight + weight
             objective = loss if accumulate == 1 else loss * weight
             (objective if scaler is None else scaler.scale(objective)).backward()  # type: ignore[no-untyped-call]
 
             loss = loss.detach()
-            totals.add(loss, outputs.detach(), targets, weight, optimizer.param_groups[0]["lr"])
+            totals.add(loss, outputs.detach(), targets, weight, count, optimizer.param_groups[0]["lr"])
             if totals.batches % accumulate == 0:
                 step(loss)
         if totals.batches % accumulate:  # the last group is short
@@ -155,7 +156,8 @@ def evaluate(
                 outputs = model(inputs)
                 check_labels(loss_fn, outputs, labels, device, totals.batches + 1)
                 loss = compute_loss(loss_fn, outputs, targets, totals.batches + 1)
-            totals.add(loss, outputs, targets, loss_weight(loss_fn, targets))
+            count = count_targets(loss_fn, targets)
+            totals.add(loss, outputs, targets, loss_weight(loss_fn, targets, count), count)
     return totals.result()
 
 

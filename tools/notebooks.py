@@ -40,15 +40,18 @@ REPOSITORY = "{repository}"
 steps = []
 if not os.path.isdir("../course_utils"):
     if "google.colab" not in sys.modules:
-        raise ModuleNotFoundError(f"This notebook needs the course around it: run git clone {{REPOSITORY}}, then make lab.")
+        raise ModuleNotFoundError(f"The course is not here: git clone {{REPOSITORY}}, then make lab.")
     if not os.path.isdir("course"):
-        steps += ["rm -rf course.part", f"git clone -q --depth 1 {{REPOSITORY}} course.part", "mv course.part course"]
+        clone = f"git clone --quiet --depth 1 {{REPOSITORY}} course.part"
+        steps += [f"rm -rf course.part && {{clone}} && mv course.part course"]
     if importlib.util.find_spec("torchmetrics") is None:
-        steps += [f"{{sys.executable}} -m pip install -q --no-deps torchmetrics lightning-utilities"]
+        packages = "torchmetrics lightning-utilities"
+        steps += [f"{{sys.executable}} -m pip install --quiet --no-deps {{packages}}"]
 for step in steps:
     done = subprocess.run(step, shell=True, capture_output=True, text=True)
     if done.returncode != 0:
-        raise RuntimeError(f"Setup stopped at '{{step}}' ({{done.stderr.strip()}}): check the connection, then run this cell again.")
+        reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        raise RuntimeError(f"Setup failed ({{reason}}): check the connection and run it again.")
 if not os.path.isdir("../course_utils"):
     os.chdir("course/notebooks")
 if os.path.abspath("..") not in sys.path:

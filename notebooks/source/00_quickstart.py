@@ -24,15 +24,18 @@ REPOSITORY = "https://github.com/pytorch-workflow-course/pytorch-workflow-course
 steps = []
 if not os.path.isdir("../course_utils"):
     if "google.colab" not in sys.modules:
-        raise ModuleNotFoundError(f"This notebook needs the course around it: run git clone {REPOSITORY}, then make lab.")
+        raise ModuleNotFoundError(f"The course is not here: git clone {REPOSITORY}, then make lab.")
     if not os.path.isdir("course"):
-        steps += ["rm -rf course.part", f"git clone -q --depth 1 {REPOSITORY} course.part", "mv course.part course"]
+        clone = f"git clone --quiet --depth 1 {REPOSITORY} course.part"
+        steps += [f"rm -rf course.part && {clone} && mv course.part course"]
     if importlib.util.find_spec("torchmetrics") is None:
-        steps += [f"{sys.executable} -m pip install -q --no-deps torchmetrics lightning-utilities"]
+        packages = "torchmetrics lightning-utilities"
+        steps += [f"{sys.executable} -m pip install --quiet --no-deps {packages}"]
 for step in steps:
     done = subprocess.run(step, shell=True, capture_output=True, text=True)
     if done.returncode != 0:
-        raise RuntimeError(f"Setup stopped at '{step}' ({done.stderr.strip()}): check the connection, then run this cell again.")
+        reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        raise RuntimeError(f"Setup failed ({reason}): check the connection and run it again.")
 if not os.path.isdir("../course_utils"):
     os.chdir("course/notebooks")
 if os.path.abspath("..") not in sys.path:
@@ -61,9 +64,18 @@ data = load_dataset(DATASET)
 loaders = make_loaders(data, batch_size=64)
 
 # %%
-print(f"{len(data.train)} images to train on, {len(data.val)} for validation, {len(data.test)} for the final test")
+print(
+    f"{len(data.train)} images to train on, {len(data.val)} for validation, {len(data.test)} for the final test"
+)
 images, labels = next(iter(loaders.train))
-print("one batch:", tuple(images.shape), images.dtype, "with labels", tuple(labels.shape), labels.dtype)
+print(
+    "one batch:",
+    tuple(images.shape),
+    images.dtype,
+    "with labels",
+    tuple(labels.shape),
+    labels.dtype,
+)
 
 # %% [markdown]
 # The shape of a batch of `digits` reads: 64 images, 1 channel (grey), 28 rows, 28 columns. Always look at the data before you train on it.
@@ -72,7 +84,12 @@ print("one batch:", tuple(images.shape), images.dtype, "with labels", tuple(labe
 from course_utils.plots import plot_images
 
 names = [data.class_names[label] for label in labels[:16]]
-plot_images(images[:16], names, title="The first training images", alt=f"Sixteen small images: {', '.join(names)}.")
+plot_images(
+    images[:16],
+    names,
+    title="The first training images",
+    alt=f"Sixteen small images: {', '.join(names)}.",
+)
 
 # %% [markdown]
 # ## Model
@@ -146,7 +163,9 @@ print(f"test accuracy {test.accuracy:.1%} on {test.samples} images, loss {test.l
 
 # %%
 print(f"Every test image counted once? {test.samples == len(data.test)}")
-print(f"Is the test accuracy within 10 points of validation? {abs(test.accuracy - last.accuracy) < 0.1}")
+print(
+    f"Is the test accuracy within 10 points of validation? {abs(test.accuracy - last.accuracy) < 0.1}"
+)
 
 # %% [markdown]
 # A number says how often the model is wrong, not how. So we look at the images it is least sure about. `predict`
@@ -163,7 +182,10 @@ print("logits:", tuple(logits.shape), " targets:", tuple(targets.shape))
 # %%
 unsure = confidence.argsort()[:16]
 wrong = (predicted != targets)[unsure].tolist()
-titles = [f"{data.class_names[p]} ({c:.0%})" for p, c in zip(predicted[unsure], confidence[unsure])]
+titles = [
+    f"{data.class_names[p]} ({c:.0%})"
+    for p, c in zip(predicted[unsure], confidence[unsure], strict=True)
+]
 plot_images(
     data.test.images[unsure],
     titles,
@@ -200,8 +222,10 @@ print(f"Same answers as before saving? {torch.allclose(again.logits, logits, ato
 # Write a function that takes a trained model, **one** image (C, H, W) and the class names, and returns the name of the
 # class the model finds. Run the cell, then the check below it; change it and run both again until it is correct.
 
+
 # %% tags=["exercise"]
 def name_of(model, image, class_names):
+    # your code here
     ...
 
 
@@ -232,8 +256,10 @@ quickstart.name_of(name_of)
 # Write a function that takes logits (samples, classes) and targets (samples,) and returns the share of right answers,
 # from 0 to 1.
 
+
 # %% tags=["exercise"]
 def accuracy(logits, targets):
+    # your code here
     ...
 
 

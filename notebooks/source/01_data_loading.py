@@ -24,15 +24,18 @@ REPOSITORY = "https://github.com/pytorch-workflow-course/pytorch-workflow-course
 steps = []
 if not os.path.isdir("../course_utils"):
     if "google.colab" not in sys.modules:
-        raise ModuleNotFoundError(f"This notebook needs the course around it: run git clone {REPOSITORY}, then make lab.")
+        raise ModuleNotFoundError(f"The course is not here: git clone {REPOSITORY}, then make lab.")
     if not os.path.isdir("course"):
-        steps += ["rm -rf course.part", f"git clone -q --depth 1 {REPOSITORY} course.part", "mv course.part course"]
+        clone = f"git clone --quiet --depth 1 {REPOSITORY} course.part"
+        steps += [f"rm -rf course.part && {clone} && mv course.part course"]
     if importlib.util.find_spec("torchmetrics") is None:
-        steps += [f"{sys.executable} -m pip install -q --no-deps torchmetrics lightning-utilities"]
+        packages = "torchmetrics lightning-utilities"
+        steps += [f"{sys.executable} -m pip install --quiet --no-deps {packages}"]
 for step in steps:
     done = subprocess.run(step, shell=True, capture_output=True, text=True)
     if done.returncode != 0:
-        raise RuntimeError(f"Setup stopped at '{step}' ({done.stderr.strip()}): check the connection, then run this cell again.")
+        reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        raise RuntimeError(f"Setup failed ({reason}): check the connection and run it again.")
 if not os.path.isdir("../course_utils"):
     os.chdir("course/notebooks")
 if os.path.abspath("..") not in sys.path:
@@ -54,7 +57,7 @@ from PIL import Image
 
 folder = Path(tempfile.mkdtemp())
 with as_file(files("sklearn.datasets.images") / "china.jpg") as path, Image.open(path) as photo:
-    photo.crop((80, 80, 400, 320)).save(folder / "temple.png", icc_profile=None)
+    photo.crop((80, 80, 400, 320)).resize((160, 120)).save(folder / "temple.png", icc_profile=None)
 
 with Image.open(folder / "temple.png") as opened:
     pixels = np.array(opened.convert("RGB"))
@@ -76,7 +79,9 @@ print(tuple(image.shape), image.dtype, f"from {image.min():.1f} to {image.max():
 # %%
 import cv2
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it prints complaints past Python
+cv2.utils.logging.setLogLevel(
+    cv2.utils.logging.LOG_LEVEL_SILENT
+)  # it prints complaints past Python
 bgr = cv2.imread(str(folder / "temple.png"))
 rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 print("as read, equal to Pillow:  ", np.array_equal(bgr, pixels))
@@ -164,7 +169,14 @@ with patch.object(MNIST, "mirrors", ["http://localhost:9/"]):
 print("left behind:", [path.name for path in folder.glob("*mnist*")])
 
 # %%
-print("data sets by name:", data.name, "has", data.num_classes, "classes and images of shape", data.input_shape)
+print(
+    "data sets by name:",
+    data.name,
+    "has",
+    data.num_classes,
+    "classes and images of shape",
+    data.input_shape,
+)
 try:
     load_dataset("mnits")
 except ValueError as error:
@@ -265,12 +277,22 @@ class Digits(Dataset):
 
 dataset = Digits(data.train.images, data.train.labels)
 image, label = dataset[0]
-print(len(dataset) == len(data.train), tuple(image.shape) == data.input_shape, image.dtype, type(label).__name__)
+print(
+    len(dataset) == len(data.train),
+    tuple(image.shape) == data.input_shape,
+    image.dtype,
+    type(label).__name__,
+)
 
 # %%
 table_rows = TensorDataset(X, y)
 again_X, again_y = table_rows[:]
-print(len(table_rows), "rows; what went in comes out:", torch.equal(again_X, X), torch.equal(again_y, y))
+print(
+    len(table_rows),
+    "rows; what went in comes out:",
+    torch.equal(again_X, X),
+    torch.equal(again_y, y),
+)
 
 # %% [markdown]
 # ## Splits
@@ -286,11 +308,15 @@ labels = data.train.labels.numpy()
 indices = np.arange(len(labels))
 split = train_test_split(indices, test_size=0.2, random_state=42, stratify=labels)
 same = train_test_split(indices, test_size=0.2, random_state=42, stratify=labels)
-print(f"{len(split[0])} + {len(split[1])} = {len(labels)};  repeatable: {np.array_equal(split[0], same[0])}")
+print(
+    f"{len(split[0])} + {len(split[1])} = {len(labels)};  repeatable: {np.array_equal(split[0], same[0])}"
+)
 
 # %%
 shares = [np.bincount(labels[part], minlength=data.num_classes) / len(part) for part in split]
-print(f"largest difference of a class's share between the parts: below 1 point: {np.abs(shares[0] - shares[1]).max() < 0.01}")
+print(
+    f"largest difference of a class's share between the parts: below 1 point: {np.abs(shares[0] - shares[1]).max() < 0.01}"
+)
 
 # %% [markdown]
 # PyTorch can also split when it *draws*: a `SubsetRandomSampler` draws only from its own indices. Two samplers on one
@@ -301,10 +327,21 @@ from torch.utils.data import DataLoader, SubsetRandomSampler
 
 numbered = TensorDataset(torch.arange(len(labels)))
 drawn = [
-    {int(i) for (batch,) in DataLoader(numbered, batch_size=64, sampler=SubsetRandomSampler(part.tolist())) for i in batch}
+    {
+        int(i)
+        for (batch,) in DataLoader(
+            numbered, batch_size=64, sampler=SubsetRandomSampler(part.tolist())
+        )
+        for i in batch
+    }
     for part in split
 ]
-print("disjoint:", drawn[0].isdisjoint(drawn[1]), "  covering:", drawn[0] | drawn[1] == set(range(len(labels))))
+print(
+    "disjoint:",
+    drawn[0].isdisjoint(drawn[1]),
+    "  covering:",
+    drawn[0] | drawn[1] == set(range(len(labels))),
+)
 
 # %% [markdown]
 # ## Scaling
@@ -314,11 +351,13 @@ print("disjoint:", drawn[0].isdisjoint(drawn[1]), "  covering:", drawn[0] | draw
 
 # %%
 scaled = data.train.images.float() / 255
-assert 0 <= scaled.min() and scaled.max() <= 1
+print("in [0, 1]:", bool(scaled.min() >= 0 and scaled.max() <= 1))
 mean = scaled.mean(dim=(0, 2, 3))
 std = scaled.std(dim=(0, 2, 3), correction=0)
 standardised = (scaled - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
-print(f"mean about 0: {standardised.mean().abs() < 1e-3},  std about 1: {(standardised.std() - 1).abs() < 1e-3}")
+print(
+    f"mean about 0: {standardised.mean().abs() < 1e-3},  std about 1: {(standardised.std() - 1).abs() < 1e-3}"
+)
 
 # %% [markdown]
 # You will see `Normalize((0.1307,), (0.3081,))` in every MNIST example. Those two numbers are nothing but mean and
@@ -357,7 +396,9 @@ noise, coin = random.normal(size=(200, 5000)), random.integers(0, 2, size=200)
 
 best = SelectKBest(k=20).fit_transform(noise, coin)  # has seen every label
 leaky = cross_val_score(LogisticRegression(), best, coin, cv=5).mean()
-honest = cross_val_score(make_pipeline(SelectKBest(k=20), LogisticRegression()), noise, coin, cv=5).mean()
+honest = cross_val_score(
+    make_pipeline(SelectKBest(k=20), LogisticRegression()), noise, coin, cv=5
+).mean()
 print(f"chosen before the split: {leaky:.0%} right;  chosen inside it: {honest:.0%} right")
 
 # %%
@@ -388,11 +429,18 @@ scores = {
     how: evaluate(model, make_loader(TensorDataset(images, data.val.labels)), nn.CrossEntropyLoss())
     for how, images in prepared.items()
 }
-pd.DataFrame({how: {"accuracy": round(s.accuracy, 3), "loss": round(s.loss, 2)} for how, s in scores.items()}).T
+pd.DataFrame(
+    {how: {"accuracy": round(s.accuracy, 3), "loss": round(s.loss, 2)} for how, s in scores.items()}
+).T
 
 # %%
-print("not scaled: much larger loss: ", scores["not scaled"].loss > 2 * scores["as in training"].loss)
-print("dark on white: much less right:", scores["dark on white"].accuracy < scores["as in training"].accuracy - 0.2)
+print(
+    "not scaled: much larger loss: ", scores["not scaled"].loss > 2 * scores["as in training"].loss
+)
+print(
+    "dark on white: much less right:",
+    scores["dark on white"].accuracy < scores["as in training"].accuracy - 0.2,
+)
 
 # %% [markdown]
 # ## Transforms
@@ -430,23 +478,24 @@ print(unscaled.dtype, "up to", unscaled.max().item())
 # ### Augmentation
 # Preprocessing is the same for every image, in training and ever after. Augmentation is different on purpose: a random
 # change that keeps the meaning, made anew each time a *training* image is read, and never to validation or test
-# images. Here is one photograph, drawn three times from each of three random transforms.
+# images. Here is one small photograph, with two draws from each of three random transforms.
 
 # %%
 augmentations = {
     "flip": v2.RandomHorizontalFlip(p=0.5),
     "rotate": v2.RandomRotation(degrees=20),
-    "crop": v2.RandomResizedCrop(size=(240, 320), scale=(0.4, 1.0)),
+    "crop": v2.RandomResizedCrop(size=(60, 80), scale=(0.4, 1.0)),
 }
-torch.manual_seed(2)
-photo = v2.ToImage()(pixels)
-rows = [[photo] + [transform(photo) for _ in range(3)] for transform in augmentations.values()]
+torch.manual_seed(3)
+photo = v2.Resize((60, 80))(v2.ToImage()(pixels))
+rows = [[photo] + [transform(photo) for _ in range(2)] for transform in augmentations.values()]
 plot_images(
     torch.stack([picture for row in rows for picture in row]),
-    [title for name in augmentations for title in ("original", name, name, name)],
-    columns=4,
-    size=1.8,
-    alt="Three rows, each with a photograph of a temple and three random changes of it: flips, rotations, crops.",
+    [title for name in augmentations for title in ("original", name, name)],
+    columns=3,
+    size=1.5,
+    alt="Three rows, each with a photograph of a temple and two random changes of it: "
+    "flips, rotations, crops.",
 )
 
 # %%
@@ -478,7 +527,10 @@ augmented = load_dataset(DATASET, augment=v2.RandomAffine(degrees=10, translate=
 torch.manual_seed(0)
 twice = [augmented.train[0][0] for _ in range(2)]
 print("a training image read twice is the same:  ", torch.equal(*twice))
-print("a validation image read twice is the same:", torch.equal(augmented.val[0][0], augmented.val[0][0]))
+print(
+    "a validation image read twice is the same:",
+    torch.equal(augmented.val[0][0], augmented.val[0][0]),
+)
 
 # %% [markdown]
 # ## The DataLoader
@@ -491,7 +543,9 @@ small = Digits(data.train.images[:150], data.train.labels[:150])
 for drop_last in (False, True):
     loader = DataLoader(small, batch_size=64, drop_last=drop_last)
     sizes = [len(labels) for images, labels in loader]
-    print(f"drop_last={drop_last}: {len(loader)} batches of {sizes} = {sum(sizes)} of {len(small)} samples")
+    print(
+        f"drop_last={drop_last}: {len(loader)} batches of {sizes} = {sum(sizes)} of {len(small)} samples"
+    )
 
 # %% [markdown]
 # Use `drop_last=True` where a tiny batch does harm (BatchNorm with one sample raises an error), and never for
@@ -506,7 +560,9 @@ by_class = Digits(data.train.images[order], data.train.labels[order])
 for shuffle in (False, True):
     torch.manual_seed(0)
     images, labels = next(iter(DataLoader(by_class, batch_size=64, shuffle=shuffle)))
-    print(f"shuffle={shuffle}: the first batch has {labels.unique().numel()} of {data.num_classes} classes")
+    print(
+        f"shuffle={shuffle}: the first batch has {labels.unique().numel()} of {data.num_classes} classes"
+    )
 
 # %% tags=["nbval-ignore-output"]
 accuracies = {}
@@ -514,8 +570,12 @@ for shuffle in (False, True):
     seed_everything(42)
     model = MLP(data.input_shape, data.num_classes)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    part = DataLoader(TensorDataset(standardised[order], data.train.labels[order]), batch_size=64, shuffle=shuffle)
-    history = fit(model, part, loaders.val, nn.CrossEntropyLoss(), optimizer, epochs=3, verbose=False)
+    part = DataLoader(
+        TensorDataset(standardised[order], data.train.labels[order]), batch_size=64, shuffle=shuffle
+    )
+    history = fit(
+        model, part, loaders.val, nn.CrossEntropyLoss(), optimizer, epochs=3, verbose=False
+    )
     accuracies[shuffle] = history.val[-1].accuracy
     print(f"sorted by class, shuffle={shuffle}: validation accuracy {accuracies[shuffle]:.1%}")
 
@@ -526,6 +586,7 @@ print("shuffling helps:", accuracies[True] > accuracies[False] + 0.1)
 # Each epoch is shuffled anew; a generator with a seed makes the *sequence* of orders repeatable. `make_loader` of
 # `course_utils` always gives a loader such a generator of its own, so that nothing else in your program that draws
 # random numbers can change the order.
+
 
 # %%
 def orders(seed, epochs=2):
@@ -543,13 +604,16 @@ print("every sample, each once:", sorted(first) == list(range(len(numbered))))
 # With `num_workers=2`, two processes prepare batches while the model computes. The batches are the same ones in the
 # same order.
 
+
 # %%
 def all_batches(num_workers):
     return list(make_loader(data.val, batch_size=64, shuffle=True, num_workers=num_workers))
 
 
 alone, helped = all_batches(0), all_batches(2)
-equal = [torch.equal(a, b) and torch.equal(c, d) for (a, c), (b, d) in zip(alone, helped, strict=True)]
+equal = [
+    torch.equal(a, b) and torch.equal(c, d) for (a, c), (b, d) in zip(alone, helped, strict=True)
+]
 print("0 workers and 2 workers give equal batches:", all(equal))
 
 # %% [markdown]
@@ -574,12 +638,19 @@ def seconds(dataset, num_workers, step=0.02):
 
 sources = {"digits in memory": data.val, "slow disk, 2 ms an item": SlowDisk(data.val)}
 table = pd.DataFrame(
-    {f"{workers} workers": {name: seconds(source, workers) for name, source in sources.items()} for workers in (0, 2)}
+    {
+        f"{workers} workers": {name: seconds(source, workers) for name, source in sources.items()}
+        for workers in (0, 2)
+    }
 )
 table.round(2)
 
 # %%
-print("workers pay off on the slow disk:", table.loc["slow disk, 2 ms an item", "2 workers"] < table.loc["slow disk, 2 ms an item", "0 workers"])
+print(
+    "workers pay off on the slow disk:",
+    table.loc["slow disk, 2 ms an item", "2 workers"]
+    < table.loc["slow disk, 2 ms an item", "0 workers"],
+)
 
 # %% [markdown]
 # Two traps. First: on macOS and Windows, workers are fresh Python processes that *import* the Dataset's class. A class
@@ -601,13 +672,20 @@ print(done.stderr.splitlines()[-1])
 # The second trap is random numbers: each worker needs its own, or all make the same augmentations. PyTorch seeds the
 # workers from the loader's generator; here they give different numbers, and the same again with the same seed.
 
+
 # %%
 def augmented_batches(seed):
-    return [images for images, labels in make_loader(augmented.train, batch_size=64, seed=seed, num_workers=2)]
+    return [
+        images
+        for images, labels in make_loader(augmented.train, batch_size=64, seed=seed, num_workers=2)
+    ]
 
 
 run, rerun, other = augmented_batches(seed=1), augmented_batches(seed=1), augmented_batches(seed=2)
-print("repeatable with the same seed:", all(torch.equal(a, b) for a, b in zip(run, rerun, strict=True)))
+print(
+    "repeatable with the same seed:",
+    all(torch.equal(a, b) for a, b in zip(run, rerun, strict=True)),
+)
 print("different with another:       ", not torch.equal(run[0], other[0]))
 
 # %% [markdown]
@@ -628,8 +706,10 @@ else:
 # ### 1. How many batches?
 # Write a function that says how many batches a loader gives, without making one.
 
+
 # %% tags=["exercise"]
 def count_batches(samples, batch_size, drop_last=False):
+    # your code here
     ...
 
 
@@ -656,15 +736,19 @@ data_loading.count_batches(count_batches)
 # Write a `Dataset` over uint8 images (N, C, H, W) and class numbers (N,). Item `i` is the image as float32 in [0, 1],
 # passed through `transform` if there is one, and the class number as an int.
 
+
 # %% tags=["exercise"]
 class Pictures(Dataset):
     def __init__(self, images, labels, transform=None):
+        # your code here
         ...
 
     def __len__(self):
+        # your code here
         ...
 
     def __getitem__(self, index):
+        # your code here
         ...
 
 
@@ -699,8 +783,10 @@ data_loading.pictures(Pictures)
 # Write a function that takes training and test features, two float tensors (N, F), and returns both standardised,
 # column by column.
 
+
 # %% tags=["exercise"]
 def standardise(train, test):
+    # your code here
     ...
 
 

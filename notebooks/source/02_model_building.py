@@ -25,15 +25,18 @@ REPOSITORY = "https://github.com/pytorch-workflow-course/pytorch-workflow-course
 steps = []
 if not os.path.isdir("../course_utils"):
     if "google.colab" not in sys.modules:
-        raise ModuleNotFoundError(f"This notebook needs the course around it: run git clone {REPOSITORY}, then make lab.")
+        raise ModuleNotFoundError(f"The course is not here: git clone {REPOSITORY}, then make lab.")
     if not os.path.isdir("course"):
-        steps += ["rm -rf course.part", f"git clone -q --depth 1 {REPOSITORY} course.part", "mv course.part course"]
+        clone = f"git clone --quiet --depth 1 {REPOSITORY} course.part"
+        steps += [f"rm -rf course.part && {clone} && mv course.part course"]
     if importlib.util.find_spec("torchmetrics") is None:
-        steps += [f"{sys.executable} -m pip install -q --no-deps torchmetrics lightning-utilities"]
+        packages = "torchmetrics lightning-utilities"
+        steps += [f"{sys.executable} -m pip install --quiet --no-deps {packages}"]
 for step in steps:
     done = subprocess.run(step, shell=True, capture_output=True, text=True)
     if done.returncode != 0:
-        raise RuntimeError(f"Setup stopped at '{step}' ({done.stderr.strip()}): check the connection, then run this cell again.")
+        reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        raise RuntimeError(f"Setup failed ({reason}): check the connection and run it again.")
 if not os.path.isdir("../course_utils"):
     os.chdir("course/notebooks")
 if os.path.abspath("..") not in sys.path:
@@ -78,6 +81,7 @@ print(f"784 x 10 weights + 10 biases = {counted} = {sum(p.numel() for p in linea
 # You call the model itself, `model(images)`, never `model.forward(images)`: the call also runs what others hooked onto
 # it. Here is a network that many tutorials start with: 784-128-10.
 
+
 # %%
 class SimpleNet(nn.Module):
     def __init__(self, input_size=784, hidden_size=128, num_classes=10):
@@ -118,6 +122,7 @@ print(tuple(stack(batch).shape))
 # ### Three mistakes
 # A class without `forward` can be built, but not called.
 
+
 # %%
 class NoForward(nn.Module):
     def __init__(self):
@@ -134,6 +139,7 @@ except NotImplementedError as error:
 # Layers in a plain Python list are invisible to the module: the optimizer gets no parameters, `.to(device)` moves
 # nothing, and saving saves nothing. `nn.ModuleList` is the list that a module sees.
 
+
 # %%
 class Lists(nn.Module):
     def __init__(self, container):
@@ -142,7 +148,9 @@ class Lists(nn.Module):
 
 
 for container in (list, nn.ModuleList):
-    print(f"{container.__name__}: {sum(p.numel() for p in Lists(container).parameters())} parameters")
+    print(
+        f"{container.__name__}: {sum(p.numel() for p in Lists(container).parameters())} parameters"
+    )
 
 # %% [markdown]
 # And an image that was not flattened. The error speaks of two matrices: the first is what came in (all leading
@@ -165,7 +173,15 @@ print("flattened first:", tuple(model(batch.flatten(1)).shape))
 conv = nn.Conv2d(in_channels=1, out_channels=32, kernel_size=3)
 maps = torch.relu(conv(batch))
 flat = nn.Flatten()(maps)
-print(tuple(batch.shape[1:]), "->", tuple(maps.shape[1:]), "->", tuple(flat.shape[1:]), " since 32 x 26 x 26 =", 32 * 26 * 26)
+print(
+    tuple(batch.shape[1:]),
+    "->",
+    tuple(maps.shape[1:]),
+    "->",
+    tuple(flat.shape[1:]),
+    " since 32 x 26 x 26 =",
+    32 * 26 * 26,
+)
 print("parameters:", 32 * 1 * 3 * 3 + 32, "=", sum(p.numel() for p in conv.parameters()))
 
 # %% [markdown]
@@ -175,7 +191,9 @@ print("parameters:", 32 * 1 * 3 * 3 + 32, "=", sum(p.numel() for p in conv.param
 # %%
 from course_utils.plots import plot_images
 
-pictures = torch.stack([digits.train.images[digits.train.labels == digit][0] for digit in (4, 7)]) / 255
+pictures = (
+    torch.stack([digits.train.images[digits.train.labels == digit][0] for digit in (4, 7)]) / 255
+)
 edges = nn.Conv2d(1, 2, kernel_size=3, padding=1, bias=False)
 vertical = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
 with torch.no_grad():
@@ -201,7 +219,9 @@ try:
 except RuntimeError as error:
     print("without Flatten:", error)
 
-with_flatten = nn.Sequential(nn.Conv2d(1, 32, 3, 1), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 26 * 26, 10))
+with_flatten = nn.Sequential(
+    nn.Conv2d(1, 32, 3, 1), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 26 * 26, 10)
+)
 print("with Flatten:", tuple(with_flatten(batch).shape))
 
 # %% [markdown]
@@ -213,7 +233,13 @@ print("with Flatten:", tuple(with_flatten(batch).shape))
 
 # %%
 half_images = batch.view(-1, 392)
-print("64 images became", len(half_images), "rows, without an error;", "flatten(1) keeps", len(batch.flatten(1)))
+print(
+    "64 images became",
+    len(half_images),
+    "rows, without an error;",
+    "flatten(1) keeps",
+    len(batch.flatten(1)),
+)
 
 # %% [markdown]
 # ### The batch dimension
@@ -253,7 +279,9 @@ for wrong in (torch.zeros(64, 3, 32, 32), torch.zeros(1, 28, 28)):
 # %%
 sizes = {"(128,)": (128,), "(512, 512)": (512, 512), "()": ()}
 for name, hidden_dims in sizes.items():
-    print(f"hidden_dims={name:<11} {count_parameters(MLP((1, 28, 28), 10, hidden_dims=hidden_dims)):>8,} parameters")
+    print(
+        f"hidden_dims={name:<11} {count_parameters(MLP((1, 28, 28), 10, hidden_dims=hidden_dims)):>8,} parameters"
+    )
 print(MLP((1, 28, 28), 10, hidden_dims=(256, 64), dropout_p=0.2))
 
 # %% [markdown]
@@ -264,7 +292,9 @@ print(MLP((1, 28, 28), 10, hidden_dims=(256, 64), dropout_p=0.2))
 # %%
 seen = []
 hooks = [
-    layer.register_forward_hook(lambda layer, inputs, output: seen.append((type(layer).__name__, tuple(output.shape))))
+    layer.register_forward_hook(
+        lambda layer, inputs, output: seen.append((type(layer).__name__, tuple(output.shape)))
+    )
     for layer in with_flatten
 ]
 with_flatten(batch[:1])
@@ -284,7 +314,12 @@ table = pd.DataFrame(summarize(SmallCNN((1, 28, 28), 10), batch[:1]))
 table
 
 # %%
-print("sum of the table:", table["parameters"].sum(), " count_parameters:", count_parameters(SmallCNN((1, 28, 28), 10)))
+print(
+    "sum of the table:",
+    table["parameters"].sum(),
+    " count_parameters:",
+    count_parameters(SmallCNN((1, 28, 28), 10)),
+)
 print("share in the last layer:", f"{table['parameters'].iloc[-1] / table['parameters'].sum():.0%}")
 
 # %% [markdown]
@@ -296,9 +331,18 @@ print("share in the last layer:", f"{table['parameters'].iloc[-1] / table['param
 # %%
 first, second = nn.Linear(784, 128, bias=False), nn.Linear(128, 10, bias=False)
 merged = second.weight @ first.weight
-print("two layers:", tuple(first.weight.shape), tuple(second.weight.shape), " one layer:", tuple(merged.shape))
+print(
+    "two layers:",
+    tuple(first.weight.shape),
+    tuple(second.weight.shape),
+    " one layer:",
+    tuple(merged.shape),
+)
 print("the same function:", torch.allclose(second(first(rows)), rows @ merged.T, atol=1e-4))
-print("with ReLU between:", torch.allclose(second(torch.relu(first(rows))), rows @ merged.T, atol=1e-4))
+print(
+    "with ReLU between:",
+    torch.allclose(second(torch.relu(first(rows))), rows @ merged.T, atol=1e-4),
+)
 
 # %% [markdown]
 # ReLU cuts off what is negative. GELU, the usual choice in transformers, bends smoothly and lets a little through.
@@ -314,12 +358,22 @@ axis.plot(x, torch.relu(x), label="ReLU")
 axis.plot(x, nn.functional.gelu(x), label="GELU")
 axis.set(title="Two activations", xlabel="input", ylabel="output")
 axis.legend()
-show(figure, alt="ReLU is zero left of 0 and the identity right of it; GELU follows it smoothly, dipping slightly below zero.")
+show(
+    figure,
+    alt="ReLU is zero left of 0 and the identity right of it; GELU follows it smoothly, dipping slightly below zero.",
+)
 
 # %%
 normal = 0.5 * (1 + torch.erf(x / 2**0.5))  # the share of a normal distribution below x
-print("GELU(x) is x times that share:", torch.allclose(x * normal, nn.functional.gelu(x), atol=1e-6))
-print("GELU at -1:", round(nn.functional.gelu(torch.tensor(-1.0)).item(), 4), " ReLU at -1:", torch.relu(torch.tensor(-1.0)).item())
+print(
+    "GELU(x) is x times that share:", torch.allclose(x * normal, nn.functional.gelu(x), atol=1e-6)
+)
+print(
+    "GELU at -1:",
+    round(nn.functional.gelu(torch.tensor(-1.0)).item(), 4),
+    " ReLU at -1:",
+    torch.relu(torch.tensor(-1.0)).item(),
+)
 
 # %% [markdown]
 # ## Layers with two lives
@@ -336,7 +390,11 @@ dropout = nn.Dropout(p=0.5)
 ones = torch.ones(10_000)
 torch.manual_seed(0)
 trained = dropout.train()(ones)
-print("training: values", trained.unique().tolist(), f"  mean about 1: {abs(trained.mean().item() - 1) < 0.05}")
+print(
+    "training: values",
+    trained.unique().tolist(),
+    f"  mean about 1: {abs(trained.mean().item() - 1) < 0.05}",
+)
 print("evaluation: unchanged", torch.equal(dropout.eval()(ones), ones))
 
 # %%
@@ -366,11 +424,16 @@ before = norm.running_mean.clone()
 norm.train()(features)
 moved = norm.running_mean.clone()
 print("running mean at the start: 0:", bool((before == 0).all()))
-print("after one batch: 0.1 x the batch's mean:", torch.allclose(moved, 0.1 * mean.flatten(), atol=1e-6))
+print(
+    "after one batch: 0.1 x the batch's mean:",
+    torch.allclose(moved, 0.1 * mean.flatten(), atol=1e-6),
+)
 
 # %%
 evaluated = norm.eval()(features)
-running = (features - moved.view(1, -1, 1, 1)) / (norm.running_var.view(1, -1, 1, 1) + norm.eps).sqrt()
+running = (features - moved.view(1, -1, 1, 1)) / (
+    norm.running_var.view(1, -1, 1, 1) + norm.eps
+).sqrt()
 print("eval() leaves the inputs alone:         ", torch.allclose(evaluated, features))
 print("eval() uses the running statistics:     ", torch.allclose(evaluated, running, atol=1e-4))
 print("eval() does not move them:              ", torch.equal(norm.running_mean, moved))
@@ -382,7 +445,10 @@ print("eval() does not move them:              ", torch.equal(norm.running_mean,
 # %%
 norm.train()
 alone, together = norm(features[:1]), norm(features)[:1]
-print("training mode, the same image alone and in company, equal:", torch.allclose(alone, together, atol=1e-3))
+print(
+    "training mode, the same image alone and in company, equal:",
+    torch.allclose(alone, together, atol=1e-3),
+)
 try:
     nn.BatchNorm1d(10).train()(torch.zeros(1, 10))
 except ValueError as error:
@@ -395,9 +461,13 @@ except ValueError as error:
 
 # %%
 layer_norm = nn.LayerNorm(784)
-by_hand = (rows - rows.mean(1, keepdim=True)) / (rows.var(1, keepdim=True, correction=0) + layer_norm.eps).sqrt()
+by_hand = (rows - rows.mean(1, keepdim=True)) / (
+    rows.var(1, keepdim=True, correction=0) + layer_norm.eps
+).sqrt()
 print("by hand equal to the layer:  ", torch.allclose(by_hand, layer_norm(rows), atol=1e-4))
-print("train() and eval() agree:    ", torch.equal(layer_norm.train()(rows), layer_norm.eval()(rows)))
+print(
+    "train() and eval() agree:    ", torch.equal(layer_norm.train()(rows), layer_norm.eval()(rows))
+)
 print("alone and in company agree:  ", torch.allclose(layer_norm(rows[:1]), layer_norm(rows)[:1]))
 
 # %% [markdown]
@@ -406,6 +476,7 @@ print("alone and in company agree:  ", torch.allclose(layer_norm(rows[:1]), laye
 # A layer adds up many terms. If its weights are too small, the signal shrinks from layer to layer; too large, and it
 # explodes. Kaiming's rule, for ReLU, draws weights with variance 2 / n for n inputs; Xavier's uses 2 / (n + m), with m
 # the number of outputs. Thirty layers show the difference.
+
 
 # %%
 def signal(initialise, depth=30, width=256):
@@ -432,7 +503,9 @@ spreads = {name: signal(initialise) for name, initialise in schemes.items()}
 figure, axis = plt.subplots(figsize=(7, 3.4))
 for name, spread in spreads.items():
     axis.semilogy(range(1, 31), spread, label=name)
-axis.set(title="The signal through 30 layers", xlabel="layer", ylabel="standard deviation (log scale)")
+axis.set(
+    title="The signal through 30 layers", xlabel="layer", ylabel="standard deviation (log scale)"
+)
 axis.legend(loc="lower left")
 show(
     figure,
@@ -476,8 +549,10 @@ else:
 # ### 1. The size after a convolution
 # Write a function that returns the height (or width) of a convolution's output.
 
+
 # %% tags=["exercise"]
 def conv_size(size, kernel_size, stride=1, padding=0):
+    # your code here
     ...
 
 
@@ -501,6 +576,7 @@ model_building.conv_size(conv_size)
 # ### 2. Repair a network
 # This network has three faults: it forgets something in `__init__`, its layers do not fit, and it turns its logits
 # into probabilities, although `CrossEntropyLoss` wants logits. Repair it for images (1, 28, 28) and ten classes.
+
 
 # %% tags=["exercise"]
 class Repaired(nn.Module):
@@ -539,8 +615,10 @@ model_building.repaired(Repaired)
 # ### 3. Dropout by hand
 # Write dropout for training: each value becomes 0 with probability `p`, and the mean stays what it was.
 
+
 # %% tags=["exercise"]
 def dropout_by_hand(x, p):
+    # your code here
     ...
 
 

@@ -25,15 +25,18 @@ REPOSITORY = "https://github.com/pytorch-workflow-course/pytorch-workflow-course
 steps = []
 if not os.path.isdir("../course_utils"):
     if "google.colab" not in sys.modules:
-        raise ModuleNotFoundError(f"This notebook needs the course around it: run git clone {REPOSITORY}, then make lab.")
+        raise ModuleNotFoundError(f"The course is not here: git clone {REPOSITORY}, then make lab.")
     if not os.path.isdir("course"):
-        steps += ["rm -rf course.part", f"git clone -q --depth 1 {REPOSITORY} course.part", "mv course.part course"]
+        clone = f"git clone --quiet --depth 1 {REPOSITORY} course.part"
+        steps += [f"rm -rf course.part && {clone} && mv course.part course"]
     if importlib.util.find_spec("torchmetrics") is None:
-        steps += [f"{sys.executable} -m pip install -q --no-deps torchmetrics lightning-utilities"]
+        packages = "torchmetrics lightning-utilities"
+        steps += [f"{sys.executable} -m pip install --quiet --no-deps {packages}"]
 for step in steps:
     done = subprocess.run(step, shell=True, capture_output=True, text=True)
     if done.returncode != 0:
-        raise RuntimeError(f"Setup stopped at '{step}' ({done.stderr.strip()}): check the connection, then run this cell again.")
+        reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        raise RuntimeError(f"Setup failed ({reason}): check the connection and run it again.")
 if not os.path.isdir("../course_utils"):
     os.chdir("course/notebooks")
 if os.path.abspath("..") not in sys.path:
@@ -69,7 +72,10 @@ logits = model(images)
 log_probabilities = logits - logits.exp().sum(dim=1, keepdim=True).log()
 by_hand = -log_probabilities[torch.arange(len(labels)), labels].mean()
 print("equal to CrossEntropyLoss:", torch.allclose(by_hand, loss_fn(logits, labels), atol=1e-6))
-print("equal to log_softmax, then NLLLoss:", torch.allclose(by_hand, nn.NLLLoss()(logits.log_softmax(dim=1), labels), atol=1e-6))
+print(
+    "equal to log_softmax, then NLLLoss:",
+    torch.allclose(by_hand, nn.NLLLoss()(logits.log_softmax(dim=1), labels), atol=1e-6),
+)
 
 # %% [markdown]
 # A model that knows nothing gives every class the same chance, 1/10, and has the loss log(10) = 2.303. A first loss far
@@ -80,7 +86,10 @@ import math
 
 uniform = loss_fn(torch.zeros(64, 10), torch.zeros(64, dtype=torch.int64)).item()
 print(f"equal chances for ten classes: {uniform:.3f} = log(10) = {math.log(10):.3f}")
-print("our untrained model is near log(classes):", abs(loss_fn(logits, labels).item() - math.log(data.num_classes)) < 0.5)
+print(
+    "our untrained model is near log(classes):",
+    abs(loss_fn(logits, labels).item() - math.log(data.num_classes)) < 0.5,
+)
 
 # %% [markdown]
 # ### Mistake: softmax twice
@@ -90,7 +99,9 @@ print("our untrained model is near log(classes):", abs(loss_fn(logits, labels).i
 # %%
 perfect = torch.tensor([[1.0] + [0.0] * 9])  # the probabilities of a certain and right answer
 print(f"loss of a perfect answer after softmax: {loss_fn(perfect, torch.tensor([0])).item():.3f}")
-print(f"loss of certain logits:                 {loss_fn(perfect * 100, torch.tensor([0])).item():.3f}")
+print(
+    f"loss of certain logits:                 {loss_fn(perfect * 100, torch.tensor([0])).item():.3f}"
+)
 
 # %% [markdown]
 # ## The five steps
@@ -103,7 +114,14 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 optimizer.zero_grad()  # 1  forget the gradients of the step before
 logits = model(images)  # 2  forward: ask the model
 loss = loss_fn(logits, labels)  # 3  how wrong is it, in one number?
-print("logits", tuple(logits.shape), " loss", tuple(loss.shape), " gradient:", model.layers[1].weight.grad)
+print(
+    "logits",
+    tuple(logits.shape),
+    " loss",
+    tuple(loss.shape),
+    " gradient:",
+    model.layers[1].weight.grad,
+)
 
 # %% [markdown]
 # `backward` computes, for every weight, how the loss would change with it. No weight has changed yet.
@@ -127,7 +145,7 @@ print("the loss on this batch fell:", loss_fn(model(images), labels).item() < lo
 
 # %% tags=["nbval-ignore-output"]
 step_losses = []
-for epoch in range(2):
+for _ in range(2):
     for batch_images, batch_labels in loaders.train:
         batch_images, batch_labels = batch_images.to(device), batch_labels.to(device)
         optimizer.zero_grad()
@@ -144,13 +162,23 @@ from course_utils.plots import show
 
 figure, axis = plt.subplots(figsize=(7, 3))
 axis.plot(range(1, len(step_losses) + 1), step_losses)
-axis.axhline(math.log(data.num_classes), color="#717581", linestyle=":", label="knows nothing: log(classes)")
-axis.set(title="The loss of each batch, over two epochs", xlabel="step", ylabel="loss", ylim=(0, None))
+axis.axhline(
+    math.log(data.num_classes), color="#717581", linestyle=":", label="knows nothing: log(classes)"
+)
+axis.set(
+    title="The loss of each batch, over two epochs", xlabel="step", ylabel="loss", ylim=(0, None)
+)
 axis.legend()
-show(figure, alt="The loss of each batch starts near the value for guessing and falls quickly, then more slowly, with small jumps.")
+show(
+    figure,
+    alt="The loss of each batch starts near the value for guessing and falls quickly, then more slowly, with small jumps.",
+)
 
 # %%
-print("the mean of the last ten is below half of the first ten:", sum(step_losses[-10:]) < 0.5 * sum(step_losses[:10]))
+print(
+    "the mean of the last ten is below half of the first ten:",
+    sum(step_losses[-10:]) < 0.5 * sum(step_losses[:10]),
+)
 
 # %% [markdown]
 # ### Why zero_grad?
@@ -161,11 +189,15 @@ model.zero_grad()
 loss_fn(model(images), labels).backward()
 once = weight.grad.clone()
 loss_fn(model(images), labels).backward()
-print("a second backward without zero_grad doubles it:", torch.allclose(weight.grad, 2 * once, atol=1e-6))
+print(
+    "a second backward without zero_grad doubles it:",
+    torch.allclose(weight.grad, 2 * once, atol=1e-6),
+)
 
 # %% [markdown]
 # Forgotten, this makes every step follow the sum of all batches so far, and the steps become larger and larger. Here is
 # the same training with and without that line.
+
 
 # %% tags=["nbval-ignore-output"]
 def last_losses(clear):
@@ -202,7 +234,9 @@ model.zero_grad()
 for part in torch.arange(64, device=device).split(24):  # 24, 24 and 16 samples
     share = len(part) / 64
     (loss_fn(model(images[part]), labels[part]) * share).backward()
-print("three pieces add up to the large batch:", torch.allclose(weight.grad, large_batch, atol=1e-6))
+print(
+    "three pieces add up to the large batch:", torch.allclose(weight.grad, large_batch, atol=1e-6)
+)
 
 # %% [markdown]
 # ## Regression: MSE
@@ -223,7 +257,12 @@ for _ in range(100):
 print(f"y = {line.weight.item():.2f} x + {line.bias.item():.2f}")
 
 # %%
-print("slope within 0.1 of 3:", abs(line.weight.item() - 3) < 0.1, "  intercept within 0.1 of -1:", abs(line.bias.item() + 1) < 0.1)
+print(
+    "slope within 0.1 of 3:",
+    abs(line.weight.item() - 3) < 0.1,
+    "  intercept within 0.1 of -1:",
+    abs(line.bias.item() + 1) < 0.1,
+)
 print("MSE by hand:", torch.allclose(((line(x) - y) ** 2).mean(), nn.MSELoss()(line(x), y)))
 
 # %%
@@ -276,6 +315,7 @@ except ValueError as error:
 # An optimizer is a rule that turns a gradient into a step. Here are four, each written in a few lines and compared with
 # PyTorch's on the same gradients. Notebook 08 looks at how to choose among them.
 
+
 # %%
 def torch_steps(make_optimizer, gradients):
     """Return where a weight that starts at 1 ends after PyTorch's optimizer has seen the ``gradients``."""
@@ -316,6 +356,7 @@ print("RMSprop:", torch.allclose(w, expected, atol=1e-12))
 # **Adam** does both, and corrects for the first steps, when the running means still start from 0. **AdamW** also pulls
 # every weight a little towards 0 in each step (*weight decay*), apart from the gradient.
 
+
 # %%
 def adam_by_hand(gradients, lr=0.01, decay=0.0):
     w, mean, square = torch.ones(3, dtype=torch.float64), 0, 0
@@ -337,6 +378,7 @@ print("AdamW:", torch.allclose(adam_by_hand(gradients, decay=0.1), adamw, atol=1
 # the bounces out and keeps the speed along the valley. Adam takes steps of the same length in both directions, cuts
 # across, rolls past the lowest point and comes back.
 
+
 # %%
 def path(make_optimizer, steps=40):
     point = torch.tensor([-4.0, 1.5], requires_grad=True)
@@ -355,10 +397,14 @@ paths = {
     "SGD with momentum": path(lambda p: torch.optim.SGD(p, lr=0.2, momentum=0.7)),
     "Adam": path(lambda p: torch.optim.Adam(p, lr=0.3)),
 }
-grid_x, grid_y = torch.meshgrid(torch.linspace(-4.5, 1.5, 100), torch.linspace(-1.8, 1.8, 100), indexing="xy")
+grid_x, grid_y = torch.meshgrid(
+    torch.linspace(-4.5, 1.5, 100), torch.linspace(-1.8, 1.8, 100), indexing="xy"
+)
 figure, axes = plt.subplots(1, 3, figsize=(9.2, 2.7), sharey=True)
 for axis, (name, points) in zip(axes, paths.items(), strict=True):
-    axis.contour(grid_x, grid_y, 0.05 * grid_x**2 + grid_y**2, levels=12, colors="#c8c8c8", linewidths=0.8)
+    axis.contour(
+        grid_x, grid_y, 0.05 * grid_x**2 + grid_y**2, levels=12, colors="#c8c8c8", linewidths=0.8
+    )
     axis.plot(*points.T, marker="o", markersize=2.5, linewidth=1)
     axis.plot(0, 0, marker="*", color="#e76300", markersize=10, linestyle="none")
     axis.set(title=name, xlabel="flat direction")
@@ -407,7 +453,9 @@ with torch.no_grad():
 # %%
 torch.manual_seed(1)
 some_logits, some_labels = torch.randn(75, 10), torch.randint(0, 10, (75,))
-some_logits[torch.arange(64), some_labels[:64]] += 4  # the first 64 answers are good, the last 11 are not
+some_logits[torch.arange(64), some_labels[:64]] += (
+    4  # the first 64 answers are good, the last 11 are not
+)
 batches = list(zip(some_logits.split(32), some_labels.split(32), strict=True))
 
 exact = loss_fn(some_logits, some_labels).item()
@@ -426,6 +474,7 @@ print(f"weighted by batch size:  off by {abs(weighted - exact) / exact:.0%}")
 # Now all together. Note what is *not* there: no `.item()` in the loop. On a GPU it would make the processor wait at
 # each step; the sums stay on the device until the end. (You may also meet `outputs.data` in old code; it switches off
 # PyTorch's safety checks, and `detach()` is the word for what was meant.)
+
 
 # %%
 def epoch_by_hand(model, loader, loss_fn, optimizer):
@@ -450,11 +499,16 @@ def epoch_by_hand(model, loader, loss_fn, optimizer):
 # an epoch takes long, clipping, accumulation, mixed precision, metrics, and errors that say what to do. From the same
 # start, on the same batches, with Dropout, both give the same numbers and the same weights.
 
+
 # %%
 def fresh():
     seed_everything(7)
     model = MLP(data.input_shape, data.num_classes, dropout_p=0.2).to(device)
-    return model, torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9), make_loader(data.train, shuffle=True, seed=7)
+    return (
+        model,
+        torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9),
+        make_loader(data.train, shuffle=True, seed=7),
+    )
 
 
 ours, optimizer, loader = fresh()
@@ -462,10 +516,18 @@ hand_loss, hand_accuracy = epoch_by_hand(ours, loader, loss_fn, optimizer)
 theirs, optimizer, loader = fresh()
 result = train_epoch(theirs, loader, loss_fn, optimizer)
 
-print("last batch:", len(data.train) % 64, "samples;  samples seen:", result.samples == len(data.train))
+print(
+    "last batch:",
+    len(data.train) % 64,
+    "samples;  samples seen:",
+    result.samples == len(data.train),
+)
 print("same loss:    ", abs(hand_loss - result.loss) < 1e-5)
 print("same accuracy:", hand_accuracy == result.accuracy)
-print("same weights: ", all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True)))
+print(
+    "same weights: ",
+    all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True)),
+)
 
 # %% [markdown]
 # `evaluate` does the same without training, in evaluation mode, and gives every part of the model its mode back. Its
@@ -475,7 +537,10 @@ print("same weights: ", all(torch.equal(a, b) for a, b in zip(ours.parameters(),
 from course_utils import evaluate
 
 theirs.train()
-losses = [evaluate(theirs, make_loader(data.val, batch_size=size), loss_fn).loss for size in (7, 64, len(data.val))]
+losses = [
+    evaluate(theirs, make_loader(data.val, batch_size=size), loss_fn).loss
+    for size in (7, 64, len(data.val))
+]
 print("batches of 7, 64 and all at once agree:", max(losses) - min(losses) < 1e-5)
 print("still in training mode afterwards:", theirs.training)
 
@@ -491,7 +556,11 @@ metrics = {
     "top3": MulticlassAccuracy(num_classes=data.num_classes, top_k=3, average="micro"),
 }
 scored = evaluate(theirs, loaders.val, loss_fn, metrics=metrics)
-print(sorted(scored.metrics), " top 3 at least as often right as top 1:", scored.metrics["top3"] >= scored.accuracy)
+print(
+    sorted(scored.metrics),
+    " top 3 at least as often right as top 1:",
+    scored.metrics["top3"] >= scored.accuracy,
+)
 
 # %% [markdown]
 # ## Several epochs
@@ -504,7 +573,9 @@ model, optimizer, loader = fresh()
 for epoch in range(3):
     train = train_epoch(model, loader, loss_fn, optimizer)
     val = evaluate(model, loaders.val, loss_fn)
-    print(f"epoch {epoch + 1}: train {train.loss:.4f}, validation {val.loss:.4f}, {val.accuracy:.1%}")
+    print(
+        f"epoch {epoch + 1}: train {train.loss:.4f}, validation {val.loss:.4f}, {val.accuracy:.1%}"
+    )
 
 # %% [markdown]
 # `fit` is that loop. It returns a `History`, and it is repeatable: the same seed gives the same numbers to the last
@@ -532,7 +603,9 @@ plot_history(history)
 # %%
 model, optimizer, loader = fresh()
 scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
-halved = fit(model, loader, loaders.val, loss_fn, optimizer, epochs=6, scheduler=scheduler, verbose=False)
+halved = fit(
+    model, loader, loaders.val, loss_fn, optimizer, epochs=6, scheduler=scheduler, verbose=False
+)
 print("learning rate of each epoch:", halved.learning_rates)
 
 # %% [markdown]
@@ -574,10 +647,11 @@ for targets in (torch.full_like(cpu_labels, data.num_classes), cpu_labels.float(
 # A list holds one triple for each batch: its mean loss, its number of right answers, its number of samples. Return the
 # exact loss and accuracy of the epoch.
 
+
 # %% tags=["exercise"]
 def epoch_numbers(batches):
-    for mean_loss, right, samples in batches:
-        ...
+    # each batch is a triple (mean_loss, right, samples)
+    ...
 
 
 # %% tags=["check"]
@@ -602,6 +676,7 @@ training_loop.epoch_numbers(epoch_numbers)
 # %% [markdown]
 # ### 2. Put the steps in order
 # This function trains for one batch, or would, if its lines were in the right order and none were missing.
+
 
 # %% tags=["exercise"]
 def one_step(model, inputs, targets, loss_fn, optimizer):
@@ -633,8 +708,10 @@ training_loop.one_step(one_step)
 # Write one step of SGD with momentum. It takes a weight, its gradient and the velocity so far, three tensors, and
 # returns the new weight and the new velocity.
 
+
 # %% tags=["exercise"]
 def momentum_step(weight, gradient, velocity, lr, momentum=0.9):
+    # your code here
     ...
 
 

@@ -1,0 +1,98 @@
+"""Loaders: repeatable orders, workers, spawned processes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from course_utils import load_dataset, make_loader, make_loaders
+
+
+def order(loader: DataLoader[tuple[torch.Tensor]]) -> list[int]:
+    return [int(i) for (batch,) in loader for i in batch]
+
+
+NUMBERS = TensorDataset(torch.arange(100))
+
+
+def test_epochs_differ_and_the_seed_repeats_them() -> None:
+    loader = make_loader(NUMBERS, batch_size=32, shuffle=True, seed=1)
+    first, second = order(loader), order(loader)
+    assert first != second
+    assert sorted(first) == list(range(100))
+    torch.rand(10)  # random numbers drawn elsewhere change nothing
+    again = make_loader(NUMBERS, batch_size=32, shuffle=True, seed=1)
+    assert [order(again), order(again)] == [first, second]
+    assert order(make_loader(NUMBERS, batch_size=32, shuffle=True, seed=2)) != first
+
+
+def test_the_batch_size_does_not_change_the_order() -> None:
+    orders = [order(make_loader(NUMBERS, batch_size=size, shuffle=True, seed=1)) for size in (1, 32, 100)]
+    assert orders[0] == orders[1] == orders[2]
+
+
+def test_ragged_and_dropped_last_batch() -> None:
+    assert [len(batch) for (batch,) in make_loader(NUMBERS, batch_size=64)] == [64, 36]
+    assert [len(batch) for (batch,) in make_loader(NUMBERS, batch_size=64, drop_last=True)] == [64]
+
+
+def test_workers_give_the_same_batches_and_random_numbers_of_their_own(tmp_path: Path) -> None:
+    digits = load_dataset("digits", root=tmp_path, augment=Noise())
+    runs = [
+        [images for images, _ in make_loader(digits.train, batch_size=64, seed=seed, num_workers=2)]
+        for seed in (1, 1, 2)
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(runs[0], runs[1], strict=True))
+    assert not torch.equal(runs[0][0], runs[2][0])
+    assert not torch.equal(runs[0][0][0, 0, 0], runs[0][1][0, 0, 0])  # the two workers' first images
+
+    plain = [[x for x, _ in make_loader(digits.val, batch_size=64, shuffle=True, num_workers=n)] for n in (0, 2)]
+    assert all(torch.equal(a, b) for a, b in zip(*plain, strict=True))
+
+
+class Noise:
+    """Gives random numbers from all three libraries instead of the image."""
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        import random
+
+        import numpy as np
+
+        image[0, 0, 0] = random.random()
+        image[0, 0, 1] = np.random.rand()  # noqa: NPY002 - the global state is the point
+        image[0, 0, 2] = torch.rand(())
+        return image
+
+
+def test_workers_that_are_spawned(tmp_path: Path) -> None:
+    """As on macOS and Windows: classes and transforms must pickle."""
+    script = tmp_path / "spawned.py"
+    script.write_text(
+        "import torch.multiprocessing\n"
+        "from torchvision.transforms import v2\n"
+        "from course_utils import load_dataset, make_loaders\n"
+        "if __name__ == '__main__':\n"
+        "    torch.multiprocessing.set_start_method('spawn')\n"
+        f"    data = load_dataset('digits', root={str(tmp_path)!r}, augment=v2.RandomRotation(10))\n"
+        "    print(sum(len(labels) for _, labels in make_loaders(data, num_workers=2).train))\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "1149", done.stderr
+
+
+def test_only_the_training_loader_shuffles(tmp_path: Path) -> None:
+    digits = load_dataset("digits", root=tmp_path)
+    loaders = make_loaders(digits, batch_size=50)
+    for loader, part in ((loaders.val, digits.val), (loaders.test, digits.test)):
+        assert torch.equal(torch.cat([labels for _, labels in loader]), part.labels)
+    assert not torch.equal(torch.cat([labels for _, labels in loaders.train]), digits.train.labels)
+
+
+def test_bad_input() -> None:
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        make_loader(NUMBERS, batch_size=0)
+    with pytest.raises(ValueError, match="data set is empty"):
+        make_loader(TensorDataset(torch.zeros(0)))
