@@ -26,11 +26,16 @@ def device_of(model: nn.Module) -> torch.device:
 def move_to(batch: Any, device: torch.device) -> Any:
     """Return ``batch`` with every tensor in it on ``device``.
 
-    ``batch`` is a tensor, or tuples, lists and dicts of tensors, nested as you like; anything else in it
-    is returned as it is. Copies from pinned memory to a GPU do not wait for one another.
+    ``batch`` is a tensor, something else with a method ``to`` (a PackedSequence), or tuples, lists and dicts of them,
+    nested as you like; anything else in it is returned as it is. From pinned memory to an NVIDIA GPU the program does
+    not wait for the copy; elsewhere not waiting could read data that is not there yet.
     """
     if isinstance(batch, torch.Tensor):
-        return batch.to(device, non_blocking=True)
+        if batch.device == device:
+            return batch
+        return batch.to(device, non_blocking=device.type == "cuda" and batch.device.type == "cpu")
+    if hasattr(batch, "to"):
+        return batch.to(device)
     if isinstance(batch, dict):
         return {key: move_to(value, device) for key, value in batch.items()}
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):  # a namedtuple
@@ -46,7 +51,7 @@ def seed_everything(seed: int = 42, *, deterministic: bool = False) -> None:
     This is not yet a repeatable run: a shuffled loader needs a seeded generator of its own
     (:func:`course_utils.make_loader` gives it one), and GPU kernels may add in any order.
     ``deterministic=True`` also asks for kernels that always give the same result; they are slower, and an
-    operation that has none raises a RuntimeError. On a GPU, call it before the first computation.
+    operation that has none raises a RuntimeError. It stays on; on a GPU, call it before the first computation.
 
     Source: https://docs.pytorch.org/docs/stable/notes/randomness.html
     """

@@ -73,6 +73,7 @@ def fit(
     metrics: Metrics | None = None,
     callbacks: Sequence[Callable[[History], bool | None]] = (),
     verbose: bool = True,
+    progress: bool = True,
 ) -> History:
     """Train ``model`` for ``epochs`` epochs and return what each gave on the training and the validation data.
 
@@ -95,6 +96,8 @@ def fit(
     """
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, but training needs at least one pass over the data: give 1 or more.")
+    if step_scheduler not in (None, "batch", "epoch"):
+        raise ValueError(f"step_scheduler is {step_scheduler!r}: give 'batch' or 'epoch', or leave it out.")
     if step_scheduler is None:
         step_scheduler = "batch" if isinstance(scheduler, (OneCycleLR, CyclicLR)) else "epoch"
     history = History()
@@ -112,9 +115,19 @@ def fit(
             amp_dtype=amp_dtype,
             scaler=scaler,
             metrics=metrics,
+            progress=progress,
             epoch=epoch,
         )
-        val = evaluate(model, val_loader, loss_fn, device=device, amp_dtype=amp_dtype, metrics=metrics, epoch=epoch)
+        val = evaluate(
+            model,
+            val_loader,
+            loss_fn,
+            device=device,
+            amp_dtype=amp_dtype,
+            metrics=metrics,
+            progress=progress,
+            epoch=epoch,
+        )
         history.train.append(train)
         history.val.append(val)
         if isinstance(scheduler, ReduceLROnPlateau):

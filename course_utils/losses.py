@@ -21,116 +21,71 @@ ELEMENTWISE_FUNCTIONS = (
     functional.binary_cross_entropy_with_logits,
     functional.binary_cross_entropy,
 )
+MEANS = ("mean", "batchmean")  # reductions that give the mean over the batch
 
 
-def compute_loss(loss_fn: LossFunction, outputs: Any, targets: torch.Tensor, batch: int) -> torch.Tensor:
+def compute_loss(loss_fn: LossFunction, outputs: Any, targets: torch.Tensor, batch: int, where: str) -> torch.Tensor:
     """Return ``loss_fn(outputs, targets)``, one number, or raise a ValueError that says why that cannot work.
 
-    Besides what PyTorch refuses, it refuses what PyTorch lets pass: element-wise losses between shapes that only
-    broadcasting makes equal, and losses that are not the mean over the batch.
+    Besides what PyTorch refuses, it refuses what PyTorch lets pass and nobody means: element-wise losses between
+    shapes that only broadcasting makes equal, class probabilities that are no floats, and losses that are no mean
+    over the batch. ``batch`` and ``where`` (3, "epoch 2") name the batch, for the sentence.
     """
-    if _is_elementwise(loss_fn) and outputs.shape != targets.shape:
-        raise ValueError(_explain(loss_fn, outputs, targets, batch))
+    if _is_elementwise(loss_fn) or (_is_class_loss(loss_fn) and targets.shape == getattr(outputs, "shape", None)):
+        _refuse(_explain(loss_fn, outputs, targets, f"batch {batch} of {where}"))
     try:
         loss = loss_fn(outputs, targets)
     except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
-        reason = _explain(loss_fn, outputs, targets, batch)
+        reason = _explain(loss_fn, outputs, targets, f"batch {batch} of {where}")
         if reason is None:
             raise
         raise ValueError(reason) from error
-    if loss.ndim != 0 or getattr(loss_fn, "reduction", "mean") != "mean":
-        raise ValueError(
-            f"{_name(loss_fn)} must return the mean over the batch as one number, so that the loop can weigh it, but "
-            f"it gave shape {tuple(loss.shape)}: use reduction='mean'."
+    if not isinstance(loss, torch.Tensor) or loss.ndim != 0 or getattr(loss_fn, "reduction", "mean") not in MEANS:
+        kind = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+        _refuse(
+            f"{_name(loss_fn)} must return the mean over the batch, one number in a tensor, so that batches can be "
+            f"weighed, but in batch {batch} of {where} it returned {kind}, reduction "
+            f"{getattr(loss_fn, 'reduction', None)!r}: use reduction='mean'."
         )
     return loss
 
 
-def check_labels(loss_fn: object, outputs: Any, labels: Any, device: torch.device, batch: int) -> None:
-    """Raise a ValueError for a label out of range before it reaches a GPU.
+def check_labels(loss_fn: LossFunction, outputs: Any, labels: torch.Tensor, batch: int, where: str) -> None:
+    """Raise a ValueError for a label that has no logit, before it reaches a GPU.
 
     A CPU raises an error of its own, which :func:`compute_loss` explains; a GPU stops the whole process, later.
-    ``labels`` are the targets as the loader gave them: while they are on the CPU, looking costs nothing.
+    ``labels`` are the targets as the loader gave them: while they are on the CPU, looking at them costs little.
     """
-    if device.type == "cpu" or not _is_class_loss(loss_fn) or labels.is_floating_point() or labels.is_cuda:
-        return
-    reason = _explain_labels(loss_fn, outputs, labels, batch)
-    if reason is not None:
-        raise ValueError(reason)
+    if labels.device.type == "cpu" and _is_class_loss(loss_fn) and has_classes(outputs, labels):
+        _refuse(_explain_labels(loss_fn, outputs, labels, f"batch {batch} of {where}"))
 
 
-def _is_class_loss(loss_fn: object) -> bool:
-    return isinstance(loss_fn, CLASS_LOSSES) or loss_fn in CLASS_FUNCTIONS
+def loss_weight(loss_fn: LossFunction, targets: torch.Tensor) -> int | torch.Tensor:
+    """Return what the mean loss of a batch was divided by: the number of samples, or the sum of target_weights."""
+    weights = target_weights(loss_fn, targets)
+    return len(targets) if weights is None else weights.sum()
 
 
-def _is_elementwise(loss_fn: object) -> bool:
-    return isinstance(loss_fn, ELEMENTWISE_LOSSES) or loss_fn in ELEMENTWISE_FUNCTIONS
+def target_weights(loss_fn: LossFunction, targets: torch.Tensor) -> torch.Tensor | None:
+    """Return the weight of each target in a mean loss, in the shape of ``targets``, or None if samples weigh the same.
 
-
-def _name(loss_fn: object) -> str:
-    return type(loss_fn).__name__ if isinstance(loss_fn, nn.Module) else getattr(loss_fn, "__name__", "The loss")
-
-
-def _explain(loss_fn: object, outputs: Any, targets: torch.Tensor, batch: int) -> str | None:
-    """Say in one sentence why this loss cannot be computed, or None if no reason is known."""
-    name = _name(loss_fn)
-    if not isinstance(outputs, torch.Tensor):
-        return f"The model returned a {type(outputs).__name__}, but {name} needs one tensor: return only the logits."
-    shapes = f"outputs of shape {tuple(outputs.shape)} and targets of shape {tuple(targets.shape)} in batch {batch}"
-    if _is_class_loss(loss_fn):
-        if outputs.shape == targets.shape:  # class probabilities as targets
-            return None
-        if targets.dtype not in (torch.int64, torch.uint8):
-            return (
-                f"{name} needs class numbers of dtype torch.int64 as targets, but batch {batch} has "
-                f"{targets.dtype}: convert them with targets.long() where the data is loaded."
-            )
-        if has_classes(outputs, targets) and outputs.shape[2:] == targets.shape[1:] and len(outputs) == len(targets):
-            return _explain_labels(loss_fn, outputs, targets, batch)
-        return (
-            f"{name} needs logits of shape (batch, classes) and targets of shape (batch,), but there are {shapes}: "
-            "a Flatten or a squeeze is missing, or is one too many."
-        )
-    if not _is_elementwise(loss_fn):
-        return None
-    if outputs.shape != targets.shape:
-        return (
-            f"{name} compares element by element, but there are {shapes}: make the shapes equal, for example with "
-            "outputs.squeeze(1) in the model."
-        )
-    if not targets.is_floating_point():
-        return f"{name} needs floating-point targets, but batch {batch} has {targets.dtype}: use targets.float()."
-    return None
-
-
-def _explain_labels(loss_fn: object, outputs: Any, targets: torch.Tensor, batch: int) -> str | None:
-    """Say which class number of ``targets`` has no logit in ``outputs`` (batch, classes, ...), if there is one."""
-    classes = outputs.shape[1]
-    wrong = ((targets < 0) | (targets >= classes)) & (targets != getattr(loss_fn, "ignore_index", -100))
-    if not wrong.any():
-        return None
-    return (
-        f"Batch {batch} has the label {int(targets[wrong][0])}, but the model has {classes} outputs, so labels go "
-        f"from 0 to {classes - 1}: number the classes from 0 and give the model one output for each."
-    )
-
-
-def count_targets(loss_fn: object, targets: torch.Tensor) -> int | torch.Tensor:
-    """Return how many of ``targets`` count: all samples, or for class numbers all but those with ``ignore_index``."""
-    if not _is_class_loss(loss_fn) or targets.is_floating_point():
-        return len(targets)
-    return torch.count_nonzero(targets != getattr(loss_fn, "ignore_index", -100))
-
-
-def loss_weight(loss_fn: object, targets: torch.Tensor, count: int | torch.Tensor) -> int | torch.Tensor:
-    """Return what the mean loss of a batch was divided by: ``count``, or with class weights the sum of theirs.
-
-    Only with this weight do the batches add up to the loss of the whole set.
+    CrossEntropyLoss and NLLLoss divide by the number of targets that are not ignored, or with class weights by the
+    sum of theirs. Only with these weights do the batches add up to the loss of the whole set.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
     """
-    if not isinstance(loss_fn, CLASS_LOSSES) or loss_fn.weight is None or targets.is_floating_point():
-        return count
-    return loss_fn.weight[targets[targets != loss_fn.ignore_index].long()].sum()
+    if not _is_class_loss(loss_fn) or targets.is_floating_point():
+        return None
+    kept = is_kept(loss_fn, targets)
+    class_weights: torch.Tensor | None = getattr(loss_fn, "weight", None)
+    if class_weights is None:
+        return kept
+    # Not class_weights[targets[kept]]: a GPU would have to be asked how many those are.
+    return class_weights[torch.where(kept, targets, 0).long()] * kept
+
+
+def is_kept(loss_fn: LossFunction, targets: torch.Tensor) -> torch.Tensor:
+    """Return which class numbers count: all but ``ignore_index``."""
+    return targets.long() != getattr(loss_fn, "ignore_index", -100)  # long, because -100 is 156 among bytes
 
 
 def has_classes(outputs: Any, targets: torch.Tensor) -> bool:
@@ -138,6 +93,70 @@ def has_classes(outputs: Any, targets: torch.Tensor) -> bool:
     return (
         isinstance(outputs, torch.Tensor)
         and outputs.ndim == targets.ndim + 1
-        and outputs.shape[1] > 1
+        and outputs.shape[:1] + outputs.shape[2:] == targets.shape
         and not targets.is_floating_point()
+    )
+
+
+def _is_class_loss(loss_fn: LossFunction) -> bool:
+    return isinstance(loss_fn, CLASS_LOSSES) or loss_fn in CLASS_FUNCTIONS
+
+
+def _is_elementwise(loss_fn: LossFunction) -> bool:
+    return isinstance(loss_fn, ELEMENTWISE_LOSSES) or loss_fn in ELEMENTWISE_FUNCTIONS
+
+
+def _name(loss_fn: LossFunction) -> str:
+    return type(loss_fn).__name__ if isinstance(loss_fn, nn.Module) else getattr(loss_fn, "__name__", "The loss")
+
+
+def _refuse(reason: str | None) -> None:
+    if reason is not None:
+        raise ValueError(reason)
+
+
+def _explain(loss_fn: LossFunction, outputs: Any, targets: torch.Tensor, where: str) -> str | None:
+    """Say in one sentence why this loss cannot be computed, or None if no reason is known."""
+    name = _name(loss_fn)
+    if not (_is_class_loss(loss_fn) or _is_elementwise(loss_fn)):
+        return None
+    if not isinstance(outputs, torch.Tensor):
+        return f"The model returned a {type(outputs).__name__}, but {name} needs one tensor: return only the logits."
+    shapes = f"outputs of shape {tuple(outputs.shape)} and targets of shape {tuple(targets.shape)} in {where}"
+    if _is_elementwise(loss_fn):
+        if outputs.shape != targets.shape:
+            return (
+                f"{name} compares element by element, but there are {shapes}: make the shapes equal, for example with "
+                "outputs.squeeze(1) in the model or targets.unsqueeze(1) in the data."
+            )
+        if targets.dtype != outputs.dtype and not (targets.is_floating_point() and torch.is_autocast_enabled()):
+            return (
+                f"{name} needs targets of the outputs' dtype {outputs.dtype}, but those in {where} are "
+                f"{targets.dtype}: use targets.float() where the data is loaded."
+            )
+        return None
+    if outputs.ndim >= 2 and outputs.shape == targets.shape and targets.is_floating_point():
+        return None  # class probabilities as targets
+    if targets.dtype not in (torch.int64, torch.uint8):
+        return (
+            f"{name} needs class numbers of dtype torch.int64 as targets, but those in {where} are "
+            f"{targets.dtype}: convert them with targets.long() where the data is loaded."
+        )
+    if not has_classes(outputs, targets):
+        return (
+            f"{name} needs logits of shape (batch, classes) and class numbers of shape (batch,), but there are "
+            f"{shapes}: a Flatten, a squeeze or an argmax is missing, or is one too many."
+        )
+    return _explain_labels(loss_fn, outputs, targets, where)
+
+
+def _explain_labels(loss_fn: LossFunction, outputs: torch.Tensor, targets: torch.Tensor, where: str) -> str | None:
+    """Say which class number of ``targets`` has no logit in ``outputs`` (batch, classes, ...), if there is one."""
+    classes = outputs.shape[1]
+    wrong = ((targets < 0) | (targets >= classes)) & is_kept(loss_fn, targets)
+    if not wrong.any():
+        return None
+    return (
+        f"There is a label {int(targets[wrong][0])} in {where}, but the model has {classes} outputs, so labels go "
+        f"from 0 to {classes - 1}: number the classes from 0 and give the model one output for each."
     )

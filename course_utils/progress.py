@@ -7,20 +7,22 @@ from typing import Any
 BAR_AFTER = 2.0  # seconds
 
 
-def iterate(loader: Iterable[Any], *, shown: bool, epoch: int | None = None) -> Iterator[Any]:
+def iterate(loader: Iterable[Any], where: str, *, shown: bool) -> Iterator[Any]:
     """Yield the batches of ``loader``, drawing a tqdm bar from the moment the pass has taken two seconds.
+
+    ``where`` names the pass, as in "epoch 3", on the bar and in errors.
 
     Raises:
         ValueError: the loader gave no batches, or something that is not a pair.
     """
-    where = "" if epoch is None else f" in epoch {epoch}"
     started = time.perf_counter()
     bar: Any = None
     count = 0
     for count, batch in enumerate(loader, start=1):
         if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
             raise ValueError(
-                f"Batch {count} is a {type(batch).__name__}, not a pair: the loader must give (inputs, targets)."
+                f"Batch {count} of {where} is a {type(batch).__name__}, not a pair: the loader must give "
+                "(inputs, targets)."
             )
         yield batch
         if bar is not None:
@@ -28,14 +30,13 @@ def iterate(loader: Iterable[Any], *, shown: bool, epoch: int | None = None) -> 
         elif shown and time.perf_counter() - started > BAR_AFTER:
             from tqdm.auto import tqdm
 
-            name = "batches" if epoch is None else f"epoch {epoch}"
-            bar = tqdm(desc=name, total=_length(loader), initial=count, leave=False, unit="batch")
+            bar = tqdm(desc=where, total=_length(loader), initial=count, leave=False, unit="batch")
     if bar is not None:
         bar.close()
     if count == 0:
         raise ValueError(
-            f"The loader gave no batches{where}: its data set is empty, drop_last dropped the only batch, or it is "
-            "an iterator that was used up before; pass a DataLoader or a list of batches."
+            f"The loader gave no batches in {where}: its data set is empty, drop_last dropped the only batch, or it "
+            "is an iterator that was used up before; pass a DataLoader or a list of batches."
         )
 
 

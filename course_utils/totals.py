@@ -8,31 +8,32 @@ from typing import Any, Protocol
 
 import torch
 
-from course_utils.losses import has_classes
+from course_utils.losses import LossFunction, has_classes, is_kept, target_weights
 
 READ_EVERY = 1000  # batches between two looks at the sums, so that an epoch of any length needs little memory
+BATCHES_ASIDE = 64  # what is put aside before it is counted: not more batches than this,
+NUMBERS_ASIDE = 2**18  # and not more outputs in them
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss became nan or infinite. ``batch`` and ``epoch`` count from 1; ``epoch`` may be unknown."""
+    """The loss became nan or infinite.
 
-    def __init__(self, loss: float, batch: int, epoch: int | None, learning_rate: float | None) -> None:
+    ``batch`` counts from 1; ``where`` says of what, as in "epoch 3"; ``learning_rate`` is None in an evaluation.
+    """
+
+    def __init__(self, loss: float, batch: int, where: str, learning_rate: float | None) -> None:
         self.loss = loss
         self.batch = batch
-        self.epoch = epoch
+        self.where = where
         self.learning_rate = learning_rate
-        where = f"batch {batch}" if epoch is None else f"epoch {epoch}, batch {batch}"
-        if learning_rate is None:
-            message = f"The loss is {loss} in {where} of an evaluation: look for nan or inf in the inputs and weights."
-        else:
-            message = (
-                f"The loss is {loss} in {where}, at learning rate {learning_rate:g}: try a lower learning rate "
-                "or clip_norm=1.0, and look for nan or inf in the inputs."
-            )
-        super().__init__(message)
+        rate = "" if learning_rate is None else f", at learning rate {learning_rate:g}"
+        remedy = "" if learning_rate is None else "try a lower learning rate or clip_norm=1.0, and "
+        super().__init__(
+            f"The loss is {loss} in batch {batch} of {where}{rate}: {remedy}look for nan or inf in inputs and weights."
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:  # so that it survives a trip between processes
-        return type(self), (self.loss, self.batch, self.epoch, self.learning_rate)
+        return type(self), (self.loss, self.batch, self.where, self.learning_rate)
 
 
 class Metrics(Protocol):
@@ -50,7 +51,8 @@ class Metrics(Protocol):
 class EpochResult:
     """What one pass over the data gave.
 
-    ``loss`` is the mean over all samples: the value that the loss function gives on the whole set in one batch.
+    ``loss`` is the mean over all samples: the value that the loss function gives on the whole set in one batch. That
+    holds for means over the samples, and for CrossEntropyLoss and NLLLoss with class weights and ignored targets.
     ``accuracy`` is the share of right answers, from 0 to 1; it is nan where the targets are not class numbers.
     ``seconds`` is the time of the pass, data loading included. ``samples`` and ``batches`` count what was seen.
     ``metrics`` holds the value of every extra metric: a float, or nested lists for one with several values.
@@ -65,51 +67,56 @@ class EpochResult:
 
 
 class Totals:
-    """Adds up losses and right answers batch by batch. ``epoch`` is named in errors."""
+    """Adds up losses and right answers batch by batch.
 
-    def __init__(self, epoch: int | None, metrics: Metrics | None, device: torch.device) -> None:
-        self.epoch = epoch
+    Nothing is counted in the step itself: outputs and targets are put aside, and a few batches are counted together.
+    Right after a training step, with the processor's caches full of weights, the same counting takes several times as
+    long. So batches must be tensors of their own, as a DataLoader's are, and not one buffer that is filled again.
+    """
+
+    def __init__(self, loss_fn: LossFunction, metrics: Metrics | None, device: torch.device, where: str) -> None:
         self.batches = 0
         self.samples = 0
+        self.where = where
+        self._loss_fn = loss_fn
         self._started = time.perf_counter()
-        self._loss_sum = self._weight_sum = 0.0
-        self._right = self._answers = 0.0
-        # Not read yet, one entry a batch:
+        # Doubles hold these sums exactly; Apple's GPUs have none.
+        self._dtype = torch.float32 if device.type == "mps" else torch.float64
+        self._loss_sum = self._weight_sum = self._right_sum = self._answer_sum = 0.0
+        self._aside: list[tuple[torch.Tensor, Any, torch.Tensor]] = []
+        self._numbers_aside = 0
+        self._shapes: Any = (
+            None  # of outputs and targets put aside: all alike, so the last, short batch is counted alone
+        )
+        # Counted, but not read from the device yet:
         self._losses: list[torch.Tensor] = []
         self._weights: list[int | torch.Tensor] = []
-        self._counts: list[int | torch.Tensor] = []
-        self._hits: list[torch.Tensor] = []
+        self._answers: list[torch.Tensor] = []  # right ones, and all that count
         self._rates: list[Any] = []
+        if metrics is not None and not hasattr(metrics, "items"):
+            raise TypeError(f"metrics is a {type(metrics).__name__}: give each metric a name, as in {{'f1': metric}}.")
         self._metrics = dict(metrics.items()) if metrics is not None else {}
         for metric in self._metrics.values():
             metric.to(device)
             metric.reset()
 
-    def add(
-        self,
-        loss: torch.Tensor,
-        outputs: Any,
-        targets: torch.Tensor,
-        weight: int | torch.Tensor,
-        count: int | torch.Tensor,
-        rate: Any = None,
-    ) -> None:
-        """Add one batch.
-
-        ``loss`` and ``outputs`` are detached. ``weight`` is what the mean loss was divided by, ``count`` how many
-        targets count, ``rate`` the learning rate, for errors.
-        """
+    def add(self, loss: torch.Tensor, outputs: Any, targets: torch.Tensor, rate: Any = None) -> None:
+        """Add one batch: its detached loss and outputs, its targets, and the learning rate (in training)."""
+        shapes = (outputs.shape, targets.shape) if isinstance(outputs, torch.Tensor) else None
+        if shapes != self._shapes:
+            self._count()
+            self._shapes = shapes
         self.batches += 1
-        self.samples += len(targets)
-        self._losses.append(loss)
-        self._weights.append(weight)
-        self._rates.append(rate)
-        if has_classes(outputs, targets):
-            self._hits.append(torch.count_nonzero(outputs.argmax(1) == targets))
-            self._counts.append(count)
+        self.samples += targets.shape[0]
+        self._aside.append((loss, outputs, targets))
+        self._numbers_aside += 0 if shapes is None else outputs.numel()
+        if rate is not None:
+            self._rates.append(rate.clone() if isinstance(rate, torch.Tensor) else rate)
         for metric in self._metrics.values():
             metric.update(outputs, targets)
-        if len(self._losses) == READ_EVERY:
+        if len(self._aside) == BATCHES_ASIDE or self._numbers_aside > NUMBERS_ASIDE:
+            self._count()
+        if self.batches % READ_EVERY == 0:
             self._read()
 
     def result(self) -> EpochResult:
@@ -118,38 +125,65 @@ class Totals:
         Raises:
             NonFiniteLossError: the loss of a batch was nan or infinite.
         """
-        if self._losses:
-            self._read()
+        self._read()
         values: dict[str, Any] = {}
         for name, metric in self._metrics.items():
             value = metric.compute()
             for key, part in value.items() if isinstance(value, dict) else [("", value)]:
-                values[f"{name}_{key}" if key else name] = part.tolist() if isinstance(part, torch.Tensor) else part
+                values[f"{name}_{key}" if key else name] = _as_numbers(part)
         return EpochResult(
             loss=self._loss_sum / self._weight_sum if self._weight_sum else math.nan,
-            accuracy=self._right / self._answers if self._answers else math.nan,
+            accuracy=self._right_sum / self._answer_sum if self._answer_sum else math.nan,
             seconds=time.perf_counter() - self._started,
             samples=self.samples,
             batches=self.batches,
             metrics=values,
         )
 
+    def _count(self) -> None:
+        """Count what was put aside, as one large batch. The numbers stay on the device."""
+        if not self._aside:
+            return
+        losses, all_outputs, all_targets = zip(*self._aside, strict=True)
+        self._losses.append(torch.stack(losses).to(self._dtype))
+        targets = torch.cat(all_targets)
+        weights = target_weights(self._loss_fn, targets)
+        if weights is None:
+            self._weights.append(torch.full_like(self._losses[-1], len(targets) / len(losses)))
+        else:
+            self._weights.append(weights.view(len(losses), -1).sum(1).to(self._dtype))
+        if self._shapes is not None and has_classes(outputs := torch.cat(all_outputs), targets):
+            kept = is_kept(self._loss_fn, targets)
+            right = torch.count_nonzero((outputs.argmax(1) == targets) & kept)
+            self._answers.append(torch.stack([right, torch.count_nonzero(kept)]).to(self._dtype))
+        self._aside.clear()
+        self._numbers_aside = 0
+
     def _read(self) -> None:
-        columns = [self._losses, self._weights, self._hits, self._counts]
-        on_device = [[number for number in column if isinstance(number, torch.Tensor)] for column in columns]
-        # All in one tensor makes one transfer. Doubles hold these numbers exactly; Apple's GPUs have none.
-        dtype = torch.float32 if self._losses[0].device.type == "mps" else torch.float64
-        numbers = iter(torch.cat([torch.stack(column).to(dtype) for column in on_device if column]).tolist())
-        losses, weights, hits, counts = (
-            [next(numbers) if isinstance(number, torch.Tensor) else number for number in column] for column in columns
-        )
-        first = self.batches - len(losses) + 1
-        for batch, (loss, weight, rate) in enumerate(zip(losses, weights, self._rates, strict=True), start=first):
+        """Read the numbers from the device, all in one transfer, and add them to the sums."""
+        self._count()
+        if not self._losses:
+            return
+        count = sum(map(len, self._losses))
+        numbers = torch.cat([*self._losses, *self._weights, *self._answers]).tolist()
+        losses, weights, answers = numbers[:count], numbers[count : 2 * count], numbers[2 * count :]
+        self._right_sum += sum(answers[0::2])
+        self._answer_sum += sum(answers[1::2])
+        first = self.batches - count + 1
+        for batch, (loss, weight) in enumerate(zip(losses, weights, strict=True), start=first):
+            if weight == 0:  # every target is ignored: no sample to take a mean of
+                continue
             if not math.isfinite(loss):
-                raise NonFiniteLossError(loss, batch, self.epoch, None if rate is None else float(rate))
+                rate = float(self._rates[batch - first]) if self._rates else None
+                raise NonFiniteLossError(loss, batch, self.where, rate)
             self._loss_sum += loss * weight
             self._weight_sum += weight
-        self._right += sum(hits)
-        self._answers += sum(counts)
-        for column in (*columns, self._rates):
-            column.clear()
+        for read in (self._losses, self._weights, self._answers, self._rates):
+            read.clear()
+
+
+def _as_numbers(value: Any) -> Any:
+    """Turn tensors, also inside tuples and lists, into floats and nested lists."""
+    if isinstance(value, torch.Tensor):
+        return value.tolist()
+    return [_as_numbers(part) for part in value] if isinstance(value, (tuple, list)) else value

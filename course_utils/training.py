@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from course_utils.device import device_of, move_to
-from course_utils.losses import LossFunction, check_labels, compute_loss, count_targets, loss_weight
+from course_utils.losses import LossFunction, check_labels, compute_loss, loss_weight
 from course_utils.modes import modes_kept
 from course_utils.progress import iterate
 from course_utils.totals import EpochResult, Metrics, Totals
@@ -58,9 +58,10 @@ def train_epoch(
         scheduler: a learning-rate scheduler to step after every optimizer step (``fit`` sees to the other kind).
         clip_norm: largest norm of all gradients together; longer ones are scaled down before the step.
         accumulate: how many batches make up one optimizer step. The step is that of one large batch, also where
-            batches are of unequal size or the last group is short.
+            batches are of unequal size or the last group is short (apart from BatchNorm, which sees the small ones).
         amp_dtype: compute the forward pass in mixed precision: torch.bfloat16, or torch.float16 with a ``scaler``.
-        scaler: a ``torch.amp.GradScaler``, the same one in all epochs.
+        scaler: a ``torch.amp.GradScaler``, the same one in all epochs. Where it leaves out a step, so does the
+            scheduler.
         metrics: extra metrics by name, reset at the start and updated with ``(outputs, targets)``.
         on_step: called after each optimizer step with its number, from 1, and the loss of its last batch (a tensor
             on the device: reading it with ``.item()`` waits for the GPU). The gradients are still there.
@@ -72,17 +73,20 @@ def train_epoch(
         ValueError: the loader gives no batches, labels do not fit the model's outputs, outputs do not fit the loss,
             the optimizer is another model's, or an argument is out of range. The sentence says what to do.
 
-    A GPU is waited for once, at the end (and once in 1,000 batches), not at every step.
+    A GPU is waited for once, at the end (and once in 1,000 batches), not at every step; a GradScaler waits by itself.
     """
     device = _check_device(model, device)
     _check_optimizer(model, optimizer, device)
-    _check_options(clip_norm, accumulate, amp_dtype, scaler)
-    forward = _autocast(device, amp_dtype)
-    totals = Totals(epoch, metrics, device)
+    _check_options(clip_norm, accumulate, amp_dtype, scaler, scheduler, device)
+    autocast = _autocast(device, amp_dtype)
+    where = "the epoch" if epoch is None else f"epoch {epoch}"
+    totals = Totals(loss_fn, metrics, device, where)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    group_weight: int | torch.Tensor = 0
+    samples_first = 1
+    group_weight: int | float | torch.Tensor = 0
 
     def step(loss: torch.Tensor) -> None:
+        stepped = True
         if scaler is not None:
             scaler.unscale_(optimizer)
         if accumulate > 1:
@@ -94,9 +98,11 @@ def train_epoch(
         if scaler is None:
             optimizer.step()
         else:
+            before = scaler.get_scale()
             scaler.step(optimizer)
             scaler.update()
-        if scheduler is not None:
+            stepped = scaler.get_scale() >= before  # else the gradients were too large, and the step was left out
+        if scheduler is not None and stepped:
             scheduler.step()
         if on_step is not None:
             on_step(-(-totals.batches // accumulate), loss)
@@ -104,23 +110,23 @@ def train_epoch(
     with modes_kept(model):
         if not model.training:
             model.train()
-        for inputs, labels in iterate(loader, shown=progress, epoch=epoch):
+        for inputs, labels in iterate(loader, where, shown=progress):
             inputs, targets = move_to(inputs, device), move_to(labels, device)
             if totals.batches % accumulate == 0:
                 optimizer.zero_grad()
-                group_weight = 0
-            with forward:
+                samples_first, group_weight = targets.shape[0], 0
+            with autocast:
                 outputs = model(inputs)
-                check_labels(loss_fn, outputs, labels, device, totals.batches + 1)
-                loss = compute_loss(loss_fn, outputs, targets, totals.batches + 1)
-            count = count_targets(loss_fn, targets)
-            weight = loss_weight(loss_fn, targets, count)
-            group_weight = group_weight + weight
-            objective = loss if accumulate == 1 else loss * weight
+                loss = _loss(loss_fn, outputs, labels, targets, totals)
+            objective = loss
+            if accumulate > 1:
+                weight = loss_weight(loss_fn, targets) / samples_first  # near 1: float16 has little room
+                objective, group_weight = loss * weight, group_weight + weight
             (objective if scaler is None else scaler.scale(objective)).backward()  # type: ignore[no-untyped-call]
 
             loss = loss.detach()
-            totals.add(loss, outputs.detach(), targets, weight, count, optimizer.param_groups[0]["lr"])
+            outputs = outputs.detach() if isinstance(outputs, torch.Tensor) else outputs
+            totals.add(loss, outputs, targets, optimizer.param_groups[0]["lr"])
             if totals.batches % accumulate == 0:
                 step(loss)
         if totals.batches % accumulate:  # the last group is short
@@ -145,19 +151,18 @@ def evaluate(
     part of it has its own mode back. No gradients are kept. Arguments and errors are those of :func:`train_epoch`.
     """
     device = _check_device(model, device)
-    forward = _autocast(device, amp_dtype)
-    totals = Totals(epoch, metrics, device)
+    autocast = _autocast(device, amp_dtype)
+    where = "the evaluation" if epoch is None else f"the evaluation after epoch {epoch}"
+    totals = Totals(loss_fn, metrics, device, where)
     # no_grad, not inference_mode: a tensor that the model or a metric keeps from here can still be trained with.
     with modes_kept(model), torch.no_grad():
         model.eval()
-        for inputs, labels in iterate(loader, shown=progress, epoch=epoch):
+        for inputs, labels in iterate(loader, where, shown=progress):
             inputs, targets = move_to(inputs, device), move_to(labels, device)
-            with forward:
+            with autocast:
                 outputs = model(inputs)
-                check_labels(loss_fn, outputs, labels, device, totals.batches + 1)
-                loss = compute_loss(loss_fn, outputs, targets, totals.batches + 1)
-            count = count_targets(loss_fn, targets)
-            totals.add(loss, outputs, targets, loss_weight(loss_fn, targets, count), count)
+                loss = _loss(loss_fn, outputs, labels, targets, totals)
+            totals.add(loss, outputs, targets)
     return totals.result()
 
 
@@ -173,14 +178,26 @@ def predict(
         ValueError: the loader gave no batches.
     """
     device = _check_device(model, device)
-    outputs: list[torch.Tensor] = []
-    targets: list[torch.Tensor] = []
+    all_outputs: list[torch.Tensor] = []
+    all_targets: list[torch.Tensor] = []
     with modes_kept(model), torch.no_grad():
         model.eval()
-        for inputs, labels in iterate(loader, shown=progress):
-            outputs.append(model(move_to(inputs, device)))
-            targets.append(labels)
-    return Predictions(torch.cat(outputs).cpu(), torch.cat(targets).cpu())
+        for inputs, targets in iterate(loader, "the prediction", shown=progress):
+            outputs = model(move_to(inputs, device))
+            if not isinstance(outputs, torch.Tensor):
+                kind = type(outputs).__name__
+                raise ValueError(f"The model returned a {kind}, but predict needs one tensor: return only the logits.")
+            all_outputs.append(outputs)
+            all_targets.append(targets.clone())  # a worker's tensor holds a file open
+    return Predictions(torch.cat(all_outputs).cpu(), torch.cat(all_targets).cpu())
+
+
+def _loss(loss_fn: LossFunction, outputs: Any, labels: Any, targets: Any, totals: Totals) -> torch.Tensor:
+    """Return the loss of the batch after those in ``totals``; ``labels`` are the targets before they were moved."""
+    batch = totals.batches + 1
+    if targets is not labels:
+        check_labels(loss_fn, outputs, labels, batch, totals.where)
+    return compute_loss(loss_fn, outputs, targets, batch, totals.where)
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
@@ -199,7 +216,7 @@ def _check_device(model: nn.Module, device: torch.device | str | None) -> torch.
 
 def _check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
     held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    if not any(parameter.device.type == device.type for parameter in held):
+    if held and not any(parameter.device.type == device.type for parameter in held):
         raise ValueError(
             f"The model is on {device}, but the optimizer's parameters are on {held[0].device}: move the model "
             "first, then create the optimizer from model.parameters()."
@@ -217,13 +234,20 @@ def _check_options(
     accumulate: int,
     amp_dtype: torch.dtype | None,
     scaler: torch.amp.GradScaler | None,
+    scheduler: torch.optim.lr_scheduler.LRScheduler | None,
+    device: torch.device,
 ) -> None:
     if accumulate < 1:
         raise ValueError(f"accumulate is {accumulate}, but it counts the batches of one step: give 1 or more.")
     if clip_norm is not None and not clip_norm > 0:
         raise ValueError(f"clip_norm is {clip_norm}, but it is the largest norm allowed: give a number above 0.")
-    if amp_dtype is torch.float16 and scaler is None:
+    if amp_dtype is torch.float16 and (scaler is None or not scaler.is_enabled()):
         raise ValueError(
-            "amp_dtype=torch.float16 needs a scaler, or small gradients become 0: pass "
-            "scaler=torch.amp.GradScaler(), or use torch.bfloat16."
+            "amp_dtype=torch.float16 needs a scaler that is switched on, or small gradients become 0: pass "
+            f"scaler=torch.amp.GradScaler({device.type!r}), or use torch.bfloat16."
+        )
+    if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        raise ValueError(
+            "ReduceLROnPlateau needs the validation loss of each epoch, so it cannot be stepped after a batch: give it "
+            "to fit, without step_scheduler, or step it yourself after evaluate."
         )

@@ -124,11 +124,21 @@ def test_errors_name_the_epoch(ragged: Batches) -> None:
     with pytest.raises(ValueError, match="no batches in epoch 2"):
         fit(model := make_model(), once, ragged, CROSS_ENTROPY, sgd(model), epochs=3, verbose=False)
     once = iter(ragged)
-    with pytest.raises(ValueError, match="no batches in epoch 2"):
+    with pytest.raises(ValueError, match="no batches in the evaluation after epoch 2"):
         fit(model := make_model(), ragged, once, CROSS_ENTROPY, sgd(model), epochs=3, verbose=False)
     model = make_model()
-    with pytest.raises(NonFiniteLossError, match=r"epoch \d, batch \d, at learning rate 1e\+30"):
+    with pytest.raises(NonFiniteLossError, match=r"batch \d of epoch \d, at learning rate 1e\+30"):
         run(ragged, model=model, optimizer=sgd(model, lr=1e30))
     broken = [(ragged[0][0] * math.nan, ragged[0][1])]
-    with pytest.raises(NonFiniteLossError, match="nan in epoch 1, batch 1 of an evaluation"):
+    with pytest.raises(NonFiniteLossError, match="nan in batch 1 of the evaluation after epoch 1"):
         fit(model := make_model(), ragged, broken, CROSS_ENTROPY, sgd(model), epochs=3, verbose=False)
+
+
+def test_scheduler_options_that_cannot_be_meant(ragged: Batches) -> None:
+    model = make_model()
+    optimizer = sgd(model)
+    with pytest.raises(ValueError, match="step_scheduler is 'step'"):
+        run(ragged, model=model, optimizer=optimizer, step_scheduler="step")
+    plateau = ReduceLROnPlateau(optimizer)
+    with pytest.raises(ValueError, match="ReduceLROnPlateau needs the validation loss"):
+        run(ragged, model=model, optimizer=optimizer, scheduler=plateau, step_scheduler="batch")

@@ -22,8 +22,6 @@ def test_importing_it_imports_nothing_heavy() -> None:
 
 
 def test_everything_public_is_listed_and_documented() -> None:
-        course_utils.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name)
-    )
     for name in course_utils.__all__:
         documentation = inspect.getdoc(getattr(course_utils, name))
         assert documentation, name

@@ -96,6 +96,56 @@ def test_padding_is_no_wrong_answer() -> None:
     assert evaluate(nn.Identity(), [(inputs, targets)], CROSS_ENTROPY).accuracy == 1.0
 
 
+def test_accuracy_counts_the_same_targets_above_and_below() -> None:
+    """Dense targets under a loss of one's own, and a padding class that the model answers."""
+    outputs, targets = torch.randn(4, 3, 5, 5), torch.randint(0, 3, (4, 5, 5))
+    right = (outputs.argmax(1) == targets).float().mean().item()
+    own = evaluate(nn.Identity(), [(outputs, targets)], lambda o, t: nn.functional.cross_entropy(o, t))
+    assert own.accuracy == pytest.approx(right)
+    padded = evaluate(nn.Identity(), [(outputs, targets)], nn.CrossEntropyLoss(ignore_index=0))
+    kept = targets != 0
+    assert padded.accuracy == pytest.approx((outputs.argmax(1) == targets)[kept].float().mean().item())
+
+
+def test_a_batch_without_a_target_that_counts(ragged: Batches) -> None:
+    """Its own mean is nan; the whole set's is not."""
+    inputs, targets = whole(ragged)
+    targets[:10] = -100
+    model = nn.Linear(8, 3)
+    batches = list(zip(inputs.split(5), targets.split(5), strict=True))
+    expected = CROSS_ENTROPY(model(inputs), targets).item()
+    assert evaluate(model, batches, CROSS_ENTROPY).loss == pytest.approx(expected, rel=1e-6)
+    assert math.isfinite(train_epoch(model, batches, CROSS_ENTROPY, sgd(model)).loss)
+
+
+def test_outputs_in_the_shape_of_a_sequence_model() -> None:
+    """(batch, length, classes), flattened by a loss of one's own: no accuracy, but the loss is right."""
+    outputs, targets = torch.randn(4, 7, 11), torch.randint(0, 11, (4, 7))
+    result = evaluate(
+        nn.Identity(), [(outputs, targets)], lambda o, t: nn.functional.cross_entropy(o.flatten(0, 1), t.flatten())
+    )
+    assert math.isnan(result.accuracy)
+    assert result.samples == 4
+
+
+def test_labels_may_be_bytes() -> None:
+    outputs, targets = torch.randn(500, 200), torch.randint(0, 200, (500,), dtype=torch.uint8)
+    assert (targets == 156).any()  # which is -100 among bytes
+    expected = CROSS_ENTROPY(outputs, targets.long()).item()
+    batches = list(zip(outputs.split(30), targets.split(30), strict=True))
+    assert evaluate(nn.Identity(), batches, CROSS_ENTROPY).loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("numbers", [1, 10, 1000])
+def test_counting_some_batches_together_changes_nothing(
+    ragged: Batches, monkeypatch: pytest.MonkeyPatch, numbers: int
+) -> None:
+    expected = evaluate(make_model(), ragged * 20, CROSS_ENTROPY)
+    monkeypatch.setattr(totals, "NUMBERS_ASIDE", numbers)
+    result = evaluate(make_model(), ragged * 20, CROSS_ENTROPY)
+    assert (result.loss, result.accuracy) == (pytest.approx(expected.loss), expected.accuracy)
+
+
 def test_class_probabilities_as_targets(ragged: Batches) -> None:
     model = make_model().eval()
     inputs, targets = whole(ragged)
@@ -230,6 +280,43 @@ def test_scaler_changes_no_step_and_clipping_sees_true_gradients(ragged: Batches
     train_epoch(models[0], ragged, CROSS_ENTROPY, sgd(models[0]), clip_norm=0.1)
     train_epoch(models[1], ragged, CROSS_ENTROPY, sgd(models[1]), clip_norm=0.1, scaler=scaler)
     assert_same_weights(*models, rtol=1e-4, atol=1e-6)
+
+
+def test_accumulation_in_float16_leaves_out_no_step(ragged: Batches) -> None:
+    """Gradients are not multiplied by the batch size on their way through float16."""
+    model = nn.Linear(8, 3)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    options: dict[str, Any] = {"amp_dtype": torch.float16, "scaler": scaler, "accumulate": 2}
+    train_epoch(model, ragged[:2] * 10, CROSS_ENTROPY, sgd(model, lr=0.001), **options)
+    assert scaler.get_scale() == 2.0**10
+
+
+def test_the_scheduler_waits_for_a_step_that_the_scaler_left_out(ragged: Batches) -> None:
+    model = nn.Linear(8, 3)
+    optimizer = sgd(model)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)  # the first scaled gradients overflow
+    batches = [(ragged[0][0] * 1e6, ragged[0][1])]
+    train_epoch(model, batches, CROSS_ENTROPY, optimizer, scheduler=scheduler, scaler=scaler)
+    assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+def test_models_may_return_what_the_loss_wants(ragged: Batches) -> None:
+    class TwoHeads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(8, 3), nn.Linear(8, 3)
+
+        def forward(self, inputs: torch.Tensor) -> dict[str, Any]:
+            return {"a": self.first(inputs), "b": self.second(inputs)}
+
+    def both(outputs: dict[str, torch.Tensor], targets: torch.Tensor) -> torch.Tensor:
+        return CROSS_ENTROPY(outputs["a"], targets) + CROSS_ENTROPY(outputs["b"], targets)
+
+    model = TwoHeads()
+    assert train_epoch(model, ragged, both, sgd(model)).samples == 75
+    with pytest.raises(ValueError, match=r"returned a dict, but predict needs one tensor"):
+        predict(model, ragged)
 
 
 def test_on_step_is_called_after_each_optimizer_step_with_its_gradients(ragged: Batches) -> None:
@@ -386,7 +473,7 @@ def train(model: nn.Module, loader: Iterable[Any], loss_fn: Any = CROSS_ENTROPY,
 @pytest.mark.parametrize("loss_fn", [CROSS_ENTROPY, nn.functional.cross_entropy])
 def test_wrong_label_dtype(ragged: Batches, dtype: torch.dtype, loss_fn: Any) -> None:
     batches = [ragged[0], (ragged[1][0], ragged[1][1].to(dtype))]
-    with pytest.raises(ValueError, match=rf"int64.* batch 2 has {dtype}.*targets\.long\(\)"):
+    with pytest.raises(ValueError, match=rf"int64.* batch 2 of the epoch are {dtype}.*targets\.long\(\)"):
         train(make_model(), batches, loss_fn)
 
 
@@ -394,7 +481,7 @@ def test_wrong_label_dtype(ragged: Batches, dtype: torch.dtype, loss_fn: Any) ->
 def test_label_out_of_range(ragged: Batches, label: int) -> None:
     inputs, targets = ragged[0][0], ragged[0][1].clone()
     targets[7] = label
-    with pytest.raises(ValueError, match=f"Batch 1 has the label {label}, but the model has 3 outputs.* from 0 to 2"):
+    with pytest.raises(ValueError, match=f"a label {label} in batch 1 of the epoch, but .* 3 outputs.* from 0 to 2"):
         train(make_model(), [(inputs, targets)])
     with pytest.raises(ValueError, match=f"label {label}"):
         evaluate(make_model(), [(inputs, targets)], CROSS_ENTROPY)
@@ -410,7 +497,7 @@ def test_output_that_does_not_fit_the_loss(ragged: Batches) -> None:
         train(make_model(), [(inputs, targets.float())], nn.MSELoss())
     with pytest.raises(ValueError, match=r"BCEWithLogitsLoss compares.*\(32, 1\)"):
         train(nn.Linear(8, 1), [(inputs, targets.float())], nn.BCEWithLogitsLoss())
-    with pytest.raises(ValueError, match="floating-point targets"):
+    with pytest.raises(ValueError, match=r"outputs' dtype torch\.float32.*torch\.int64.*targets\.float\(\)"):
         train(nn.Linear(8, 1), [(inputs, targets.clamp_max(1).unsqueeze(1))], nn.BCEWithLogitsLoss())
 
 
@@ -423,6 +510,31 @@ def test_a_model_that_returns_a_tuple(ragged: Batches) -> None:
 def test_a_loss_that_is_no_mean(ragged: Batches, reduction: str) -> None:
     with pytest.raises(ValueError, match=r"mean over the batch.*reduction='mean'"):
         train(make_model(), ragged, nn.CrossEntropyLoss(reduction=reduction))
+
+
+def test_a_loss_that_is_no_tensor(ragged: Batches) -> None:
+    with pytest.raises(ValueError, match=r"mean over the batch.* it returned float"):
+        train(make_model(), ragged, lambda outputs, targets: CROSS_ENTROPY(outputs, targets).item())
+
+
+def test_targets_of_another_dtype_are_refused_before_backward(ragged: Batches) -> None:
+    inputs, _ = ragged[0]
+    with pytest.raises(ValueError, match=r"HuberLoss needs targets of the outputs' dtype.*torch\.float64"):
+        train(nn.Linear(8, 1), [(inputs, inputs[:, :1].double())], nn.HuberLoss())
+
+
+def test_class_numbers_where_probabilities_belong(ragged: Batches) -> None:
+    inputs, targets = ragged[0]
+    one_hot = nn.functional.one_hot(targets, 3)
+    with pytest.raises(ValueError, match=r"class numbers of shape \(batch,\).*argmax"):
+        train(make_model(), [(inputs, one_hot)])
+    with pytest.raises(ValueError, match="CrossEntropyLoss needs"):
+        train(nn.Sequential(nn.Linear(8, 1), nn.Flatten(0)), [(inputs, inputs[:, 0])])
+
+
+def test_a_metric_without_a_name(ragged: Batches) -> None:
+    with pytest.raises(TypeError, match="MulticlassAccuracy: give each metric a name"):
+        evaluate(make_model(), ragged, CROSS_ENTROPY, metrics=MulticlassAccuracy(num_classes=3))  # type: ignore[arg-type]
 
 
 def test_errors_of_an_unknown_loss_are_left_as_they_are(ragged: Batches) -> None:
@@ -445,7 +557,7 @@ def test_empty_and_used_up_loaders(ragged: Batches) -> None:
 
 
 def test_a_loader_that_gives_no_pairs(ragged: Batches) -> None:
-    with pytest.raises(ValueError, match=r"Batch 1 is a Tensor, not a pair.*\(inputs, targets\)"):
+    with pytest.raises(ValueError, match=r"Batch 1 of the epoch is a Tensor, not a pair.*\(inputs, targets\)"):
         train(make_model(), [inputs for inputs, _ in ragged])
 
 
@@ -470,6 +582,7 @@ def test_optimizer_of_another_model(ragged: Batches) -> None:
         ({"accumulate": 0}, "accumulate is 0"),
         ({"clip_norm": 0.0}, r"clip_norm is 0\.0"),
         ({"amp_dtype": torch.float16}, "needs a scaler"),
+        ({"amp_dtype": torch.float16, "scaler": torch.amp.GradScaler("cpu", enabled=False)}, r"GradScaler\('cpu'\)"),
     ],
 )
 def test_options_out_of_range(ragged: Batches, options: dict[str, Any], message: str) -> None:
@@ -482,11 +595,11 @@ def test_a_loss_that_is_not_finite_names_batch_and_learning_rate(ragged: Batches
     optimizer = sgd(model)
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
     batches = [ragged[0], ragged[1], (ragged[2][0] * math.nan, ragged[2][1]), ragged[0]]
-    with pytest.raises(NonFiniteLossError, match=r"nan in epoch 4, batch 3, at learning rate 0\.025") as caught:
+    with pytest.raises(NonFiniteLossError, match=r"nan in batch 3 of epoch 4, at learning rate 0\.025") as caught:
         train_epoch(model, batches, CROSS_ENTROPY, optimizer, scheduler=scheduler, epoch=4)
     error = pickle.loads(pickle.dumps(caught.value))
-    assert (error.batch, error.epoch, error.learning_rate, str(error)) == (3, 4, 0.025, str(caught.value))
-    with pytest.raises(NonFiniteLossError, match="batch 3 of an evaluation"):
+    assert (error.batch, error.where, error.learning_rate, str(error)) == (3, "epoch 4", 0.025, str(caught.value))
+    with pytest.raises(NonFiniteLossError, match="batch 3 of the evaluation: look"):
         evaluate(make_model(), batches, CROSS_ENTROPY)
 
 

@@ -124,6 +124,7 @@ def execute(notebook: Any) -> None:
         store_widget_state=False,
     )
     client.execute()
+    notebook["metadata"] = METADATA  # the kernel has written its version there
 
 
 def write(notebook: Any, path: Path) -> None:

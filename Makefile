@@ -1,0 +1,40 @@
+# Every target makes the environment it needs, once; after that it starts at once.
+#   make lab        open the course in JupyterLab
+#   make test       run every test and compare every notebook's outputs
+#   make notebooks  build notebooks/*.ipynb from notebooks/source (ONLY="01 03" for some)
+#   make lint       style and types
+#   make bench      measure what benchmarks/README.md describes
+
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: lab test notebooks lint bench
+.DELETE_ON_ERROR:
+
+# Rebuilt from nothing when the requirements change, so that nothing old stays behind.
+$(READY): requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "This needs Python 3.11: install it, or name one with make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	touch $(READY)
+
+lab: $(READY)
+	$(BIN)/jupyter lab --notebook-dir=. notebooks/00_quickstart.ipynb $(LAB_OPTIONS)
+
+test: $(READY)
+	$(BIN)/python -m pytest --nbval --numprocesses 2 --dist loadfile
+
+notebooks: $(READY)
+	$(BIN)/python -m tools.notebooks $(ONLY)
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.train_epoch
+	$(BIN)/python -m benchmarks.import_time

@@ -1,0 +1,192 @@
+"""The notebooks as files: what their sources say, executed in order, complete, light, and without traces."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from tests.notebook_files import NAMES, NOTEBOOKS, ROOT, cells, notebook, tags_of, text_of
+from tools.notebooks import convert, repository, stamp
+
+MAGICS: set[str] = set()  # those that the course may use; %tensorboard, for example, would be added with its lesson
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+@pytest.fixture(params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def outputs(name: str) -> Iterator[tuple[Any, Any]]:
+    for cell in cells(name, "code"):
+        for output in cell["outputs"]:
+            yield cell, output
+
+
+def test_every_source_has_its_notebook_and_no_notebook_is_without_source() -> None:
+    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == set(NAMES)
+
+
+def test_source_and_notebook_have_the_same_content(name: str) -> None:
+    text = (NOTEBOOKS / "source" / f"{name}.py").read_text(encoding="utf-8")
+    expected = convert(text)
+    committed = notebook(name)
+    strip = ("cell_type", "id", "metadata", "source")
+    assert [{key: cell[key] for key in strip} for cell in committed["cells"]] == [
+        {key: cell[key] for key in strip} for cell in expected.cells
+    ], "run make notebooks"
+    assert committed["metadata"] == expected.metadata
+
+
+def test_badge_and_setup_cell_are_stamped_with_the_repositorys_address(name: str) -> None:
+    text = (NOTEBOOKS / "source" / f"{name}.py").read_text(encoding="utf-8")
+    assert stamp(text, name) == text, "run make notebooks"
+    address = repository()
+    assert "setup" in tags_of(cells(name, "code")[0])
+    assert f'REPOSITORY = "{address}"' in text_of(cells(name, "code")[0])
+    assert f"/blob/main/notebooks/{name}.ipynb" in text_of(cells(name, "markdown")[0])
+
+
+def test_the_address_stands_in_one_place() -> None:
+    """Elsewhere it may stand only where it is stamped, and in the README's clone command."""
+    written = {
+        str(path.relative_to(ROOT))
+        for pattern in ("*.md", "*.toml", "*.yml", "Makefile", "*/*.py", "notebooks/checks/*.py")
+        for path in ROOT.glob(pattern)
+        if repository() in path.read_text(encoding="utf-8")
+    }
+    assert written <= {"pyproject.toml", "README.md"}
+
+
+def test_every_code_cell_was_executed_in_order(name: str) -> None:
+    counts = [cell["execution_count"] for cell in cells(name, "code")]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_no_cell_escapes_the_comparison(name: str) -> None:
+    """Nbval passes a cell with a bad magic, and fails one with a trailing semicolon."""
+    for cell in cells(name, "code"):
+        source = text_of(cell)
+        assert not source.rstrip().endswith(";"), source
+        assert not set(tags_of(cell)) & {"nbval-skip", "raises-exception"}, source
+        for line in source.splitlines():
+            magic = re.match(r"\s*(%%?\w+|!)", line)
+            assert magic is None or magic[1] in MAGICS, line
+    assert {magic.lstrip("%") for magic in MAGICS} <= set(InteractiveShell.instance().magics_manager.magics["line"])
+
+
+def test_more_code_cells_are_compared_than_ignored(name: str) -> None:
+    """A cell counts as compared only if it has an output to compare, images apart."""
+    compared = ignored = 0
+    for cell in cells(name, "code"):
+        if "nbval-ignore-output" in tags_of(cell):
+            ignored += 1
+        elif any("text" in output or "text/plain" in output.get("data", {}) for output in cell["outputs"]):
+            compared += 1
+    assert compared > 2 * ignored
+
+
+def test_no_error_warning_or_trace_of_a_machine(name: str) -> None:
+    home = re.compile(r"/(home|root|Users|usr|tmp|var|work)/|[A-Z]:\\\\|site-packages|0x[0-9a-f]{6,}")
+    for cell, output in outputs(name):
+        assert output["output_type"] != "error", text_of(cell)
+        assert output.get("name") != "stderr", output
+        text = json.dumps({key: output[key] for key in ("text", "data") if key in output})
+        text = re.sub(r'"image/png": "[^"]*"', "", text)
+        assert not home.search(text), text[:500]
+    assert "widgets" not in notebook(name)["metadata"]
+
+
+def test_light_enough_to_load(name: str) -> None:
+    assert (NOTEBOOKS / f"{name}.ipynb").stat().st_size < 1_000_000
+    for cell in cells(name, "code"):
+        assert len(json.dumps(cell["outputs"])) < 200_000, text_of(cell)
+
+
+def test_figures_have_text_alternatives_and_are_few_words_long(name: str) -> None:
+    figures = 0
+    for cell, output in outputs(name):
+        if "image/png" in output.get("data", {}):
+            figures += 1
+            alt = output["metadata"].get("image/png", {}).get("alt", "")
+            assert 20 <= len(alt) <= 400, text_of(cell)
+    assert figures >= 3
+
+
+def test_cells_are_short(name: str) -> None:
+    for cell in cells(name, "code"):
+        lines = [line for line in text_of(cell).splitlines() if line.strip()]
+        assert len(lines) <= 24 or "setup" in tags_of(cell), text_of(cell)
+        assert max(map(len, lines)) <= 100, text_of(cell)
+
+
+def test_prose_comes_before_code(name: str) -> None:
+    """No more than three code cells in a row: somebody is reading."""
+    row = 0
+    for cell in notebook(name)["cells"]:
+        row = row + 1 if cell["cell_type"] == "code" else 0
+        assert row <= 3, text_of(cell)
+
+
+def test_a_lesson_has_all_its_parts(name: str) -> None:
+    markdown = [text_of(cell) for cell in cells(name, "markdown")]
+    number = name[:2]
+    assert markdown[0].startswith(f"# {number} · ")
+    assert "**After this notebook you can**" in markdown[0]
+    assert re.search(r"\*\*Time:\*\* \d+ minutes\. \*\*Builds on:\*\* ", markdown[0])
+    assert markdown[-1].startswith("## Recap")
+    assert "**Next:** [" in markdown[-1]
+    assert sum(text.startswith("## Your turn") for text in markdown) == 1
+    exercises = [cell for cell in cells(name, "code") if "exercise" in tags_of(cell)]
+    checks = [cell for cell in cells(name, "code") if "check" in tags_of(cell)]
+    solutions = [text for text in markdown if "<details><summary>Solution</summary>" in text]
+    assert len(exercises) == len(checks) == len(solutions) >= 2
+
+
+def test_untouched_exercises_show_their_hint(name: str) -> None:
+    for cell in cells(name, "code"):
+        if "check" in tags_of(cell):
+            assert "".join(cell["outputs"][0]["text"]).startswith("Not yet: ")
+
+
+def headings(path: str) -> set[str]:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    if path.endswith(".ipynb"):
+        text = "\n".join(text_of(cell) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
+    found = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def assert_links_resolve(text: str, folder: str) -> None:
+    for target in LINK.findall(text):
+        if target.startswith(("http://", "https://", "data:")):
+            continue
+        file, _, anchor = target.partition("#")
+        path = os.path.normpath(os.path.join(folder, file)) if file else folder
+        assert (ROOT / path).exists(), target
+        if anchor:
+            assert anchor in headings(path), target
+
+
+def test_links_resolve(name: str) -> None:
+    for cell in cells(name, "markdown"):
+        assert_links_resolve(text_of(cell), "notebooks")
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "data/README.md"])
+def test_links_of_documents_resolve(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    folder, _, file = document.rpartition("/")
+    assert_links_resolve(text.replace("](#", f"]({file}#"), folder)
+
+
+def test_the_readme_lists_every_notebook_with_its_time() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in NAMES:
+        time = re.search(r"\*\*Time:\*\* (\d+) minutes", text_of(cells(name, "markdown")[0]))
+        assert time is not None
+        assert re.search(rf"\(notebooks/{name}\.ipynb\).*\b{time[1]} min\b", readme), name
