@@ -8,6 +8,7 @@ that a machine whose speed drifts slows both; quoted are medians, and the median
 """
 
 import argparse
+import functools
 import random
 import statistics
 import time
@@ -72,7 +73,7 @@ def main() -> None:
         model = MLP((1, 28, 28), 10)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
         loader = DataLoader(data, batch_size=64, shuffle=True, generator=torch.Generator().manual_seed(1))
-        runs[name] = lambda epoch=epoch, m=model, b=loader, o=optimizer: epoch(m, b, loss_fn, o)
+        runs[name] = functools.partial(epoch, model, loader, loss_fn, optimizer)
 
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for round_number in range(options.rounds + 2):

@@ -1,7 +1,7 @@
 """Helpers for the PyTorch training workflow: plain functions over plain PyTorch objects.
 
 Everything here is taught by hand in the notebooks first. ``course_utils.plots`` is imported on its own,
-because it brings matplotlib; nothing below needs more than torch.
+because it brings matplotlib; what stands here needs only torch and NumPy to be imported.
 """
 
 from course_utils.data import ImageData, ImageDataset, load_dataset

@@ -1,11 +1,14 @@
 """Image data sets by name, split into training, validation and test parts."""
 
 import difflib
+import errno
 import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -28,7 +31,7 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
     channel; the label as an int.
 
     Raises:
-        ValueError: images and labels do not belong together, or an image is not uint8 (N, C, H, W).
+        ValueError: images, labels, mean and std do not belong together, or the images are not uint8 (N, C, H, W).
     """
 
     def __init__(
@@ -45,8 +48,16 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
                 f"images must be uint8 of shape (N, C, H, W), but they are {images.dtype} of shape "
                 f"{tuple(images.shape)}: add the channel dimension with unsqueeze(1), and do not scale them."
             )
-        if len(images) != len(labels):
-            raise ValueError(f"There are {len(images)} images but {len(labels)} labels: each image needs one label.")
+        if labels.shape != images.shape[:1] or labels.is_floating_point():
+            raise ValueError(
+                f"There are {len(images)} images, but the labels are {labels.dtype} of shape {tuple(labels.shape)}: "
+                "each image needs one class number."
+            )
+        if not len(mean) == len(std) == images.shape[1] or min(std) <= 0:
+            raise ValueError(
+                f"mean {mean} and std {std} must have one number for each of the {images.shape[1]} channels, and every "
+                "std must be above 0."
+            )
         self.images = images
         self.labels = labels
         self.augment = augment
@@ -119,7 +130,8 @@ def load_dataset(
         raise ValueError(f"val_fraction is {val_fraction}, but it must lie between 0 and 1, both excluded.")
     from sklearn.model_selection import train_test_split
 
-    directory = _data_root(root) / name
+    # Not the bare name: where case does not count, torchvision's own folder MNIST would answer to it.
+    directory = _data_root(root) / f"{name}_files"
     _complete(name, directory)
     class_names, images, labels = _read(name, directory, train=True)
     _, test_images, test_labels = _read(name, directory, train=False)
@@ -190,10 +202,13 @@ def _complete(name: str, directory: Path) -> None:
 
 
 def _download(name: str, directory: Path) -> None:
+    reader = _reader(name)
     try:
         for train in (True, False):
-            _reader(name)(root=directory, train=train, download=True)
-    except (OSError, RuntimeError) as error:  # no connection, a full disk, a wrong checksum
+            reader(root=directory, train=train, download=True)
+    except (OSError, RuntimeError, HTTPException) as error:  # no connection, a broken one, a wrong checksum
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise  # the disk's own words are the clear ones
         reason = " ".join(str(error).split())
         raise ConnectionError(
             f"Could not download {name!r} into {directory.parent.parent} ({reason[:300]}): connect to the internet and "
@@ -203,16 +218,20 @@ def _download(name: str, directory: Path) -> None:
 
 def _read(name: str, directory: Path, *, train: bool) -> tuple[tuple[str, ...], torch.Tensor, torch.Tensor]:
     """Return class names, images uint8 (N, C, H, W) and labels int64 (N,) of one official part."""
+    reader = _reader(name)
+    damaged = f"The data set {name!r} in {directory} is damaged (%s): delete that folder and load it again."
     try:
-        dataset = _reader(name)(root=directory, train=train)
-    except Exception as error:
-        raise RuntimeError(
-            f"The data set {name!r} in {directory} is damaged ({error}): delete that folder and load it again."
-        ) from error
+        dataset = reader(root=directory, train=train)
+    except (RuntimeError, ValueError, AssertionError, EOFError, FileNotFoundError, UnpicklingError) as error:
+        raise RuntimeError(damaged % " ".join(str(error).split())) from error
     images = torch.as_tensor(dataset.data)
     images = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
     labels = torch.as_tensor(dataset.targets, dtype=torch.int64)
     class_names = DIGIT_NAMES if READERS[name] == "MNIST" else tuple(dataset.classes)
+    if len(images) != len(labels):
+        raise RuntimeError(damaged % f"{len(images)} images, {len(labels)} labels")
+    if len(labels) == 0 or not 0 <= int(labels.min()) <= int(labels.max()) < len(class_names):
+        raise RuntimeError(damaged % f"labels that are none of its {len(class_names)} classes")
     return class_names, images, labels
 
 

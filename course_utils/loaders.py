@@ -27,10 +27,11 @@ def make_loader(
 ) -> DataLoader[Any]:
     """Return a DataLoader whose order, and whose workers' random numbers, follow from ``seed`` alone.
 
-    Epochs differ from one another; a loader made again with the same seed repeats them. The loader's generator
-    also seeds the workers: PyTorch gives each of them its own seed, for Python's, NumPy's and PyTorch's random
-    numbers. With workers, the data set's class must live in a module, not in a notebook cell, because macOS and
-    Windows start fresh processes that import it.
+    Epochs differ from one another; a loader made again with the same seed repeats their orders. The loader's
+    generator also seeds the workers: PyTorch gives each of them its own seed, for Python's, NumPy's and PyTorch's
+    random numbers. Without workers, random augmentation draws from the program's own random numbers, which
+    ``seed_everything`` sets. With workers, the data set's class and its transforms must live in a module, not in a
+    notebook cell or a lambda, because fresh processes import them (on macOS and Windows, on Linux from Python 3.14).
 
     Raises:
         ValueError: ``batch_size`` is less than 1, or the data set is empty.

@@ -112,23 +112,30 @@ def count_parameters(model: nn.Module) -> int:
 def summarize(model: nn.Module, inputs: torch.Tensor) -> list[dict[str, Any]]:
     """Run ``model`` once on ``inputs`` and return a row for each layer, in the order they ran.
 
-    A layer is a module without modules inside. Each row has the layer's name, its type, the shape of its output and
-    how many parameters it learns; ``pandas.DataFrame(rows)`` makes a table of them. The model runs in evaluation
-    mode and gets its mode back.
+    A layer is a module that has parameters of its own, or no modules inside. Each row has the layer's name, its type,
+    the shape of its output and how many parameters it learns; ``pandas.DataFrame(rows)`` makes a table of them. A layer
+    that runs twice has two rows, the parameters in the first; one whose parameters are used without calling it comes
+    last, without a shape. So the parameters add up to those of the model. The model runs in evaluation mode and gets
+    its mode back.
     """
     rows: list[dict[str, Any]] = []
+    counted: set[int] = set()
 
-    def note(name: str, layer: nn.Module) -> Any:
-        def hook(_layer: nn.Module, _inputs: Any, output: Any) -> None:
-            shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-            rows.append(
-                {"layer": name, "type": type(layer).__name__, "output": shape, "parameters": count_parameters(layer)}
-            )
+    def note(name: str, layer: nn.Module, output: Any) -> None:
+        new = {id(p): p.numel() for p in layer.parameters(recurse=False) if p.requires_grad and id(p) not in counted}
+        counted.update(new)
+        shape = tuple(output.shape) if isinstance(output, torch.Tensor) else None
+        rows.append({"layer": name, "type": type(layer).__name__, "output": shape, "parameters": sum(new.values())})
 
-        return layer.register_forward_hook(hook)
-
-    leaves = [(name, module) for name, module in model.named_modules() if not any(module.children())]
-    hooks = [note(name, module) for name, module in leaves]
+    layers = {
+        name: module
+        for name, module in model.named_modules()
+        if any(True for _ in module.parameters(recurse=False)) or not list(module.children())
+    }
+    hooks = [
+        module.register_forward_hook(lambda layer, _inputs, output, name=name: note(name, layer, output))
+        for name, module in layers.items()
+    ]
     try:
         with modes_kept(model), torch.no_grad():
             model.eval()
@@ -136,4 +143,6 @@ def summarize(model: nn.Module, inputs: torch.Tensor) -> list[dict[str, Any]]:
     finally:
         for hook in hooks:
             hook.remove()
+    for name in [name for name in layers if name not in {row["layer"] for row in rows}]:
+        note(name, layers[name], None)
     return rows

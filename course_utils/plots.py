@@ -3,6 +3,7 @@
 Importing this module brings matplotlib and gives it the course's style.
 """
 
+import math
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -86,29 +87,35 @@ def plot_images(
 
 
 def plot_history(history: History, *, title: str = "") -> None:
-    """Show loss and accuracy of the training and the validation data, epoch by epoch, and the best epoch."""
+    """Show loss and accuracy (if there is one) of training and validation data, by epoch, and the best epoch."""
     epochs = range(1, len(history) + 1)
     best = history.best_epoch
-    figure, (loss_axis, accuracy_axis) = plt.subplots(1, 2, figsize=(8.4, 3.1))
+    first, last = history.val[0], history.val[-1]
+    alt = (
+        f"Training loss over {len(history)} epochs goes from {history.train[0].loss:.3f} to "
+        f"{history.train[-1].loss:.3f}, validation loss from {first.loss:.3f} to {last.loss:.3f}, "
+        f"lowest in epoch {best}."
+    )
+    with_accuracy = not math.isnan(last.accuracy)
+    figure, axes = plt.subplots(1, 1 + with_accuracy, figsize=(4.2 * (1 + with_accuracy), 3.1), squeeze=False)
+    loss_axis, accuracy_axis = axes[0, 0], axes[0, -1]
     for name, results in (("training", history.train), ("validation", history.val)):
         loss_axis.plot(epochs, [result.loss for result in results], marker="o", markersize=3, label=name)
-        accuracy_axis.plot(epochs, [result.accuracy for result in results], marker="o", markersize=3, label=name)
     loss_axis.axvline(best, color="#717581", linewidth=1, linestyle=":", label=f"best epoch ({best})")
-    loss_axis.set(title="Loss", xlabel="epoch", ylabel="mean loss of a sample", ylim=(0, None))
-    accuracy_axis.set(title="Accuracy", xlabel="epoch", ylabel="right answers")
-    accuracy_axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    loss_axis.set(title="Loss", xlabel="epoch", ylabel="mean loss of a sample")
+    loss_axis.set_ylim(bottom=min(0, *(result.loss for result in history.train + history.val)))
     loss_axis.legend()
-    for axis in (loss_axis, accuracy_axis):
-        _count_on(axis)
+    _count_on(loss_axis)
+    if with_accuracy:
+        for results in (history.train, history.val):
+            accuracy_axis.plot(epochs, [result.accuracy for result in results], marker="o", markersize=3)
+        accuracy_axis.set(title="Accuracy", xlabel="epoch", ylabel="right answers")
+        accuracy_axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        _count_on(accuracy_axis)
+        alt += f" Accuracy ends at {history.train[-1].accuracy:.1%} in training and {last.accuracy:.1%} in validation."
     if title:
         figure.suptitle(title, fontsize=11, fontweight="bold")
-    last = history.train[-1], history.val[-1]
-    show(
-        figure,
-        alt=f"Two line charts over {len(history)} epochs. Training loss goes from {history.train[0].loss:.3f} to "
-        f"{last[0].loss:.3f}, validation loss from {history.val[0].loss:.3f} to {last[1].loss:.3f}, lowest in epoch "
-        f"{best}. Accuracy ends at {last[0].accuracy:.1%} in training and {last[1].accuracy:.1%} in validation.",
-    )
+    show(figure, alt=alt)
 
 
 def _count_on(axis: Axes) -> None:

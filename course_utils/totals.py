@@ -90,7 +90,7 @@ class Totals:
         )
         # Counted, but not read from the device yet:
         self._losses: list[torch.Tensor] = []
-        self._weights: list[int | torch.Tensor] = []
+        self._weights: list[torch.Tensor] = []
         self._answers: list[torch.Tensor] = []  # right ones, and all that count
         self._rates: list[Any] = []
         if metrics is not None and not hasattr(metrics, "items"):

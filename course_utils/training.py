@@ -122,7 +122,7 @@ def train_epoch(
             if accumulate > 1:
                 weight = loss_weight(loss_fn, targets) / samples_first  # near 1: float16 has little room
                 objective, group_weight = loss * weight, group_weight + weight
-            (objective if scaler is None else scaler.scale(objective)).backward()  # type: ignore[no-untyped-call]
+            (objective if scaler is None else scaler.scale(objective)).backward()
 
             loss = loss.detach()
             outputs = outputs.detach() if isinstance(outputs, torch.Tensor) else outputs

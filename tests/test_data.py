@@ -1,9 +1,11 @@
 """Data sets: what is in them, splits without overlap, downloads that are whole or not there."""
 
+import errno
 import functools
 import http.server
 import multiprocessing
 import pickle
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +55,7 @@ def test_digits_are_scikit_learns_own(tmp_path: Path) -> None:
 def test_torchvision_reads_the_digits(tmp_path: Path) -> None:
     load_dataset("digits", root=tmp_path)
     for train, count in ((True, 1437), (False, 360)):
-        files = MNIST(root=tmp_path / "digits", train=train)
+        files = MNIST(root=tmp_path / "digits_files", train=train)
         assert tuple(files.data.shape) == (count, 28, 28)
         assert files.data.max() == 255
         assert (files.data[:, :4] == 0).all()  # the margin of MNIST
@@ -128,8 +130,13 @@ def test_images_and_labels_that_do_not_fit() -> None:
         ImageDataset(good[:, 0], torch.zeros(3), mean=(0.0,), std=(1.0,))
     with pytest.raises(ValueError, match=r"torch\.float32"):
         ImageDataset(good.float(), torch.zeros(3), mean=(0.0,), std=(1.0,))
-    with pytest.raises(ValueError, match="3 images but 2 labels"):
-        ImageDataset(good, torch.zeros(2), mean=(0.0,), std=(1.0,))
+    labels = torch.zeros(3, dtype=torch.int64)
+    for wrong in (labels[:2], labels.float(), labels.unsqueeze(1)):
+        with pytest.raises(ValueError, match="3 images, but the labels are"):
+            ImageDataset(good, wrong, mean=(0.0,), std=(1.0,))
+    for mean, std in (((0.0,) * 3, (1.0,) * 3), ((0.0,), (0.0,))):
+        with pytest.raises(ValueError, match="one number for each of the 1 channels"):
+            ImageDataset(good, labels, mean=mean, std=std)
 
 
 def test_datasets_survive_pickling(tmp_path: Path) -> None:
@@ -147,7 +154,7 @@ def test_downloads_mnist_checked(tmp_path: Path, server: tuple[str, Path], monke
     monkeypatch.setattr(MNIST, "mirrors", [address])
     mnist = load_dataset("mnist", root=tmp_path / "data")
     assert (len(mnist.train), len(mnist.val), len(mnist.test)) == (320, 80, 100)
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["mnist"]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["mnist_files"]
 
     monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])  # from now on it must be there
     assert torch.equal(load_dataset("mnist", root=tmp_path / "data").val.images, mnist.val.images)
@@ -169,7 +176,7 @@ def test_downloads_cifar10(tmp_path: Path, server: tuple[str, Path], monkeypatch
 
 
 def test_fashion_mnist_by_name(tmp_path: Path) -> None:
-    write_mnist_like(tmp_path / "fashion_mnist" / "FashionMNIST" / "raw")
+    write_mnist_like(tmp_path / "fashion_mnist_files" / "FashionMNIST" / "raw")
     fashion = load_dataset("fashion_mnist", root=tmp_path)
     assert (fashion.class_names[9], fashion.num_classes, len(fashion.test)) == ("Ankle boot", 10, 100)
 
@@ -227,15 +234,37 @@ def load_in_child(root: Path) -> int:
 def test_two_processes_at_the_same_time(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         assert pool.map(load_in_child, [tmp_path, tmp_path]) == [360, 360]
-    assert [path.name for path in tmp_path.iterdir()] == ["digits"]
+    assert [path.name for path in tmp_path.iterdir()] == ["digits_files"]
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     load_dataset("digits", root=tmp_path)
-    file = tmp_path / "digits" / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    file = tmp_path / "digits_files" / "MNIST" / "raw" / "train-images-idx3-ubyte"
     file.write_bytes(file.read_bytes()[:5000])
-    with pytest.raises(RuntimeError, match=rf"'digits' in {tmp_path / 'digits'} is damaged.*delete that folder"):
+    with pytest.raises(RuntimeError, match=rf"'digits' in {tmp_path / 'digits_files'} is damaged.*delete that folder"):
         load_dataset("digits", root=tmp_path)
+
+
+def test_files_that_contradict_each_other_are_named(tmp_path: Path) -> None:
+    load_dataset("digits", root=tmp_path)
+    file = tmp_path / "digits_files" / "MNIST" / "raw" / "train-labels-idx1-ubyte"
+    whole = file.read_bytes()
+    file.write_bytes(struct.pack(">BBBBI", 0, 0, 8, 1, 1000) + whole[8:1008])
+    with pytest.raises(RuntimeError, match=r"damaged \(1437 images, 1000 labels\)"):
+        load_dataset("digits", root=tmp_path)
+    file.write_bytes(whole[:-1] + bytes([200]))
+    with pytest.raises(RuntimeError, match="labels that are none of its 10 classes"):
+        load_dataset("digits", root=tmp_path)
+
+
+def test_a_full_disk_is_no_missing_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: MNIST) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(MNIST, "download", full)
+    with pytest.raises(OSError, match="No space left"):
+        load_dataset("mnist", root=tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unknown_name(tmp_path: Path) -> None:
@@ -253,6 +282,6 @@ def test_val_fraction_out_of_range(tmp_path: Path, fraction: float) -> None:
 
 def test_where_the_data_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "mine"))
-    assert load_dataset("digits").folder == tmp_path / "mine" / "digits"
+    assert load_dataset("digits").folder == tmp_path / "mine" / "digits_files"
     monkeypatch.delenv("COURSE_DATA")
-    assert load_dataset("digits").folder == Path(__file__).parent.parent / "data" / "digits"
+    assert load_dataset("digits").folder == Path(__file__).parent.parent / "data" / "digits_files"

@@ -21,7 +21,7 @@ def test_parameters_as_counted_by_hand(hidden_dims: tuple[int, ...], parameters:
 def test_sizes_come_from_the_data(cls: type[MLP] | type[SmallCNN], shape: tuple[int, int, int]) -> None:
     logits = cls(shape, 7)(torch.randn(5, *shape))
     assert logits.shape == (5, 7)
-    logits.sum().backward()  # type: ignore[no-untyped-call]
+    logits.sum().backward()
 
 
 @pytest.mark.parametrize("cls", [MLP, SmallCNN])
@@ -61,3 +61,13 @@ def test_summary_removes_its_hooks_after_an_error() -> None:
     with pytest.raises(ValueError, match="built for"):
         summarize(model, torch.zeros(2, 3, 32, 32))
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_summary_counts_every_parameter_once() -> None:
+    shared = nn.Linear(8, 8)
+    for model, inputs in (
+        (nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), torch.zeros(2, 5, 8)),
+        (nn.Sequential(shared, nn.ReLU(), shared), torch.zeros(2, 8)),
+        (nn.Sequential(nn.Sequential(), shared), torch.zeros(2, 8)),
+    ):
+        assert sum(row["parameters"] for row in summarize(model, inputs)) == count_parameters(model)

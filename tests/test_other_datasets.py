@@ -18,7 +18,7 @@ def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
     served, root = tmp_path_factory.mktemp("served"), tmp_path_factory.mktemp("data")
     write_cifar10_archive(served)
     with tarfile.open(served / "cifar-10-python.tar.gz") as archive:
-        archive.extractall(root / "cifar10", filter="data")
+        archive.extractall(root / "cifar10_files", filter="data")
     return root
 
 

@@ -68,3 +68,13 @@ def test_history_shows_both_parts_and_says_so(shown: list[Any]) -> None:
     assert (loss_axis.get_xlabel(), accuracy_axis.get_ylabel()) == ("epoch", "right answers")
     assert "3 epochs" in alt
     assert "from 1.500 to 1.250, lowest in epoch 2" in alt
+    assert alt.endswith("Accuracy ends at 87.5% in training and 68.8% in validation.")
+
+
+def test_history_of_a_regression_has_no_accuracy(shown: list[Any]) -> None:
+    result = EpochResult(loss=-1.0, accuracy=float("nan"), seconds=1.0, samples=9, batches=1)
+    plot_history(History(train=[result] * 2, val=[result] * 2, learning_rates=[0.1] * 2))
+    figure, alt = shown[0]
+    assert len(figure.axes) == 1
+    assert figure.axes[0].get_ylim()[0] <= -1
+    assert "nan" not in alt

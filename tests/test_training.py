@@ -204,7 +204,7 @@ def test_equals_a_bare_loop_with_dropout_and_a_scheduler(ragged: Batches) -> Non
         scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.1)
         torch.manual_seed(5)
         for _ in range(3):
-            train(model, optimizer, scheduler)  # type: ignore[no-untyped-call]
+            train(model, optimizer, scheduler)
         runs.append((model, optimizer.param_groups[0]["lr"]))
     assert_same_weights(runs[0][0], runs[1][0])
     assert runs[0][1] == runs[1][1] == pytest.approx(0.1 * 0.1**4)

@@ -14,6 +14,8 @@ WRONG: dict[str, dict[str, str]] = {
         "def accuracy(logits, targets):\n    return 100 * (logits.argmax(dim=1) == targets).float().mean()": "percentage",
         "def accuracy(logits, targets):\n    return (logits.argmax(dim=0) == targets).float().mean()": "shapes",
         "def accuracy(logits, targets):\n    return (logits.argmin(dim=1) == targets).float().mean()": "3 of 4",
+        "def accuracy(logits, targets):\n    return (logits.argmax(dim=1) == targets).mean()": r"\.float\(\)",
+        "def accuracy(logits, targets):\n    return (logits.argmax(1) != targets).float().mean()": "share of wrong",
     },
     "count_batches": {
         "def count_batches(samples, batch_size, drop_last=False):\n    return samples // batch_size": "short last batch",
@@ -39,6 +41,9 @@ WRONG: dict[str, dict[str, str]] = {
         "    def __getitem__(self, i):\n        return self.images[i] / 255, self.labels[i]": r"int\(self\.labels",
     },
     "standardise": {
+        "def standardise(train, test):\n    return (train - train.mean(0)) / train.std(0), test": "train is right, test is not",
+        "def standardise(train, test):\n"
+        "    return (train - train.mean(0)) / train.std(0), (test - train.mean(0)) / test.std(0)": "both of them",
         "def standardise(train, test):\n"
         "    return (train - train.mean(0)) / train.std(0), (test - test.mean(0)) / test.std(0)": "own statistics",
         "def standardise(train, test):\n"
@@ -58,6 +63,15 @@ WRONG: dict[str, dict[str, str]] = {
     "repaired": {
         "class Repaired(nn.Module):\n"
         "    def __init__(self):\n        super().__init__()\n"
+        "        self.conv, self.fc = nn.Conv2d(1, 8, 3), nn.Linear(8 * 26 * 26, 10)\n"
+        "    def forward(self, x):\n        return self.fc(self.conv(x).flatten(1))": "ReLU between",
+        "class Repaired(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.conv, self.fc = nn.Conv2d(1, 8, 3), nn.Linear(8 * 26 * 26, 10)\n"
+        "    def forward(self, x):\n"
+        "        return self.fc(torch.relu(self.conv(x)).flatten(1)).log_softmax(1)": "log-probabilities",
+        "class Repaired(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
         "        self.conv, self.fc = nn.Conv2d(1, 8, 3), nn.Linear(8 * 28 * 28, 10)\n"
         "    def forward(self, x):\n        return self.fc(torch.relu(self.conv(x)).flatten(1))": "28 - 3 \\+ 1 = 26",
         "class Repaired(nn.Module):\n"
@@ -67,9 +81,11 @@ WRONG: dict[str, dict[str, str]] = {
         "        return self.fc(torch.relu(self.conv(x)).flatten(1)).softmax(dim=1)": "probabilities",
         "class Repaired(nn.Module):\n"
         "    def __init__(self):\n        super().__init__()\n        self.fc = nn.Linear(784, 10)\n"
-        "    def forward(self, x):\n        return self.fc(x.flatten(1))": "convolution is gone",
+        "    def forward(self, x):\n        return self.fc(x.flatten(1))": "do not replace it",
     },
     "dropout_by_hand": {
+        "def dropout_by_hand(x, p):\n    x[torch.rand_like(x) < p] = 0\n    return x / (1 - p)": "changes its input",
+        "def dropout_by_hand(x, p):\n    return (torch.rand_like(x) >= p) / (1 - p)": "multiplied with x",
         "def dropout_by_hand(x, p):\n    return x * (torch.rand_like(x) >= p)": "divide what stays",
         "def dropout_by_hand(x, p):\n    return x * (torch.rand_like(x) < p) / (1 - p)": "keep where",
         "def dropout_by_hand(x, p):\n    return x * (torch.rand(1) >= p) / (1 - p)": "each value",
@@ -85,6 +101,15 @@ WRONG: dict[str, dict[str, str]] = {
     },
     "one_step": {
         "def one_step(model, inputs, targets, loss_fn, optimizer):\n"
+        "    model.train()\n    optimizer.zero_grad()\n    loss = loss_fn(model(inputs), targets)\n"
+        "    loss.backward()\n    optimizer.step()\n    return 0.0": "the loss before step",
+        "def one_step(model, inputs, targets, loss_fn, optimizer):\n"
+        "    model.train()\n    optimizer.zero_grad()\n    loss = loss_fn(model(inputs), targets)\n"
+        "    loss.backward()\n    optimizer.step()": "is the return missing",
+        "def one_step(model, inputs, targets, loss_fn, optimizer):\n"
+        "    model.train()\n    loss = loss_fn(model(inputs), targets)\n    loss.backward()\n"
+        "    optimizer.zero_grad()\n    optimizer.step()\n    return loss.item()": "cleared too late",
+        "def one_step(model, inputs, targets, loss_fn, optimizer):\n"
         "    model.train()\n    loss = loss_fn(model(inputs), targets)\n    loss.backward()\n"
         "    optimizer.step()\n    return loss.item()": "clear them",
         "def one_step(model, inputs, targets, loss_fn, optimizer):\n"
@@ -96,10 +121,12 @@ WRONG: dict[str, dict[str, str]] = {
     },
     "momentum_step": {
         "def momentum_step(weight, gradient, velocity, lr, momentum=0.9):\n"
+        "    velocity = 0.9 * velocity + gradient\n    return weight - lr * velocity, velocity": "use the arguments",
+        "def momentum_step(weight, gradient, velocity, lr, momentum=0.9):\n"
         "    velocity = momentum * velocity + gradient\n    return weight + lr * velocity, velocity": "subtract",
         "def momentum_step(weight, gradient, velocity, lr, momentum=0.9):\n"
-        "    return weight - lr * velocity, momentum * velocity + gradient": "after step 1",
+        "    return weight - lr * velocity, momentum * velocity + gradient": "new\\* velocity",
         "def momentum_step(weight, gradient, velocity, lr, momentum=0.9):\n"
-        "    return weight - lr * gradient, velocity": "step 2",
+        "    return weight - lr * gradient, velocity": "velocity after step 1",
     },
 }

@@ -92,7 +92,7 @@ def stamp(text: str, name: str) -> str:
         (BADGE, "Colab badge", badge),
         (SETUP, "setup cell", SETUP_CELL.format(repository=address)),
     ):
-        text, count = pattern.subn(lambda _match, new=new: new, text)
+        text, count = pattern.subn(new.replace("\\", r"\\"), text)
         if count != 1:
             raise ValueError(f"notebooks/source/{name}.py has {count} times a {what}, not once: see CONTRIBUTING.md.")
     return text

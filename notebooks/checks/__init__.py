@@ -24,7 +24,7 @@ def check(stub_hint: str, praise: str) -> Callable[[Callable[..., str | None]], 
                 problem = stub_hint
             except Exception as error:
                 problem = f"your code raised {type(error).__name__}: {error}"
-            print(f"Not yet: {problem}" if problem else f"Correct. {praise}")
+            print(f"Not yet: {problem}".replace("\n", " ") if problem else f"Correct. {praise}")
 
         return checked
 
@@ -41,3 +41,8 @@ def call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     if result is None or result is ...:
         raise Untouched
     return result
+
+
+def pair(result: Any) -> tuple[Any, Any] | None:
+    """Return a tuple or list of two as a tuple, or None if ``result`` is something else."""
+    return (result[0], result[1]) if isinstance(result, (tuple, list)) and len(result) == 2 else None

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from checks import call, check
+from checks import Untouched, call, check
 
 
 @check(
@@ -14,25 +14,20 @@ from checks import call, check
     "The same numbers as nn.Conv2d gives.",
 )
 def conv_size(function: Callable[..., Any]) -> str | None:
-    """Compared with nn.Conv2d itself."""
-    for size, kernel_size, stride, padding in (
-        (28, 3, 1, 0),
-        (28, 3, 1, 1),
-        (28, 2, 2, 0),
-        (32, 5, 3, 2),
-        (7, 7, 1, 0),
+    """Compared with nn.Conv2d itself; one knob more at a time."""
+    for size, kernel_size, stride, padding, hint in (
+        (28, 3, 1, 0, "the window's first position counts too"),
+        (7, 7, 1, 0, "the window's first position counts too"),
+        (28, 2, 2, 0, "the stride divides the way that the window can go, and the first position is added after that"),
+        (28, 5, 2, 0, "what does not fill a whole stride is cut off: round down"),
+        (28, 3, 2, 0, "what does not fill a whole stride is cut off: round down"),
+        (28, 3, 1, 1, "padding is added on both sides"),
+        (32, 5, 3, 2, "padding first, then the stride, rounded down"),
     ):
         layer = nn.Conv2d(1, 1, kernel_size, stride=stride, padding=padding)
         expected = layer(torch.zeros(1, 1, size, size)).shape[-1]
         found = call(function, size, kernel_size, stride=stride, padding=padding)
         if found != expected:
-            hint = (
-                "padding is added on both sides"
-                if padding
-                else "stride divides the way the window can go, rounded down"
-            )
-            if padding == 0 and stride == 1:
-                hint = "the window's first position counts too"
             return (
                 f"size {size}, kernel {kernel_size}, stride {stride}, padding {padding} give {expected}, not {found}. "
                 f"Hint: {hint}."
@@ -45,25 +40,43 @@ def conv_size(function: Callable[..., Any]) -> str | None:
     "A batch of images in, a batch of logits out.",
 )
 def repaired(cls: Callable[[], nn.Module]) -> str | None:
-    """It builds, takes a batch, returns logits of the right shape, and keeps its convolution."""
+    """It computes what the right network computes with the same weights."""
     try:
         model = cls()
     except AttributeError as error:
         return f"the network cannot be built ({error}). Hint: what is the first line of every __init__ of a module?"
     images = torch.randn(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if len(convolutions) != 1 or len(linears) != 1:
+        return "the network has other layers now. Hint: repair it, do not replace it: one Conv2d, one Linear."
+    conv, linear = convolutions[0], linears[0]
+    if linear.in_features != 8 * 26 * 26:
+        return (
+            f"the linear layer takes {linear.in_features} numbers. Hint: 28 - 3 + 1 = 26 rows and columns, 8 channels."
+        )
+    if linear.out_features != 10:
+        return f"there are {linear.out_features} outputs. Hint: ten classes, ten outputs."
     try:
-        logits = call(model, images)
+        logits = call(model, images).detach()
+    except NotImplementedError:
+        return "the network has no forward. Hint: it belongs to the class, indented like __init__."
+    except Untouched:
+        return "forward returns nothing. Hint: is a return missing?"
     except RuntimeError as error:
-        return f"{error}. Hint: flatten before the linear layer, and count its inputs: 28 - 3 + 1 = 26."
+        return f"{error}. Hint: flatten everything but the batch before the linear layer."
+    expected = linear(torch.relu(conv(images)).flatten(1)).detach()
+    if logits.shape == expected.shape and torch.allclose(logits, expected, atol=1e-4):
+        return None
     if logits.shape != (5, 10):
         return f"five images give logits of shape {tuple(logits.shape)}, not (5, 10). Hint: flatten(start_dim=1)."
-    if torch.allclose(logits.sum(dim=1), torch.ones(5), atol=1e-4):
-        return (
-            "each row adds up to 1: these are probabilities. Hint: return the logits, CrossEntropyLoss does the rest."
-        )
-    if not any(isinstance(module, nn.Conv2d) for module in model.modules()):
-        return "the convolution is gone. Hint: repair the network, do not replace it."
-    return None
+    if torch.allclose(logits.exp().sum(dim=1), torch.ones(5), atol=1e-4):
+        return "these are log-probabilities. Hint: return the logits, CrossEntropyLoss does the rest."
+    if float(logits.min()) >= 0:
+        return "no output is below 0: these are probabilities. Hint: return the logits as they are, CrossEntropyLoss does the rest."
+    return (
+        "the outputs differ from fc(flatten(relu(conv(x)))). Hint: use both layers, with ReLU between, nothing after."
+    )
 
 
 @check(
@@ -71,11 +84,15 @@ def repaired(cls: Callable[[], nn.Module]) -> str | None:
     "nn.Dropout does the same in training mode.",
 )
 def dropout_by_hand(function: Callable[..., Any]) -> str | None:
-    """Share of zeros, size of the rest, and a different draw each time."""
-    torch.manual_seed(0)
-    ones = torch.ones(20_000)
+    """Share of zeros, size of the rest, a different draw each time, the input as it was."""
+    x = torch.randn(20_000, generator=torch.Generator().manual_seed(0)) + 3
     for p in (0.2, 0.5):
-        dropped = call(function, ones, p)
+        given = x.clone()
+        dropped = torch.as_tensor(call(function, given, p))
+        if not torch.equal(given, x):
+            return "the function changes its input. Hint: compute a new tensor, with * and not with an assignment."
+        if dropped.shape != x.shape:
+            return f"20,000 values became shape {tuple(dropped.shape)}. Hint: set values to 0, do not take them out."
         zeros = float((dropped == 0).float().mean())
         if abs(zeros - (1 - p)) < 0.02 and abs(zeros - p) > 0.1:
             return (
@@ -83,8 +100,11 @@ def dropout_by_hand(function: Callable[..., Any]) -> str | None:
             )
         if abs(zeros - p) > 0.02:
             return f"with p={p}, {zeros:.0%} of the values are 0. Hint: draw a number for each value with rand_like."
-        if abs(float(dropped.mean()) - 1) > 0.05:
-            return f"the mean of ones became {float(dropped.mean()):.2f}. Hint: divide what stays by 1 - p."
-        if torch.equal(dropped, call(function, ones, p)):
+        stays = dropped != 0
+        if torch.allclose(dropped[stays], x[stays]):
+            return "what stays is as it was, so the mean falls. Hint: divide what stays by 1 - p."
+        if not torch.allclose(dropped[stays], x[stays] / (1 - p), rtol=1e-4):
+            return "what stays is not x / (1 - p). Hint: the mask is multiplied with x, then divide by 1 - p."
+        if torch.equal(dropped, torch.as_tensor(call(function, x.clone(), p))):
             return "two calls drop the same values. Hint: draw anew in each call."
     return None

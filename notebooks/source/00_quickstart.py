@@ -45,7 +45,7 @@ if os.path.abspath("..") not in sys.path:
 # ## Data
 #
 # `digits` is the set of 1,797 handwritten digits that scikit-learn ships. They are real scans, and they need no
-# network. To run this notebook on other images, change the name to `mnist`, `fashion_mnist` or `cifar10`.
+# network. To run this notebook on other images, write `mnist`, `fashion_mnist` or `cifar10` in place of `digits` below.
 
 # %%
 import os
@@ -94,7 +94,7 @@ plot_images(
 # %% [markdown]
 # ## Model
 #
-# A small convolutional network. It learns its input and output sizes from the data set, so nothing has to be counted
+# A small convolutional network. It takes its input and output sizes from the data set, so nothing has to be counted
 # by hand. `get_device` finds a GPU if there is one; without one, everything here runs on the processor.
 
 # %% tags=["nbval-ignore-output"]
@@ -110,23 +110,25 @@ from course_utils import count_parameters
 print(f"{count_parameters(model):,} numbers to learn")
 
 # %% [markdown]
-# Before training it knows nothing. Ten classes, one of them right: guessing finds about one in ten.
+# Before training it knows nothing. Guessing among ten classes finds about one in ten; an untrained model is not even a
+# random guesser, it often gives one and the same answer.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 from torch import nn
 
 from course_utils import evaluate
 
 loss_fn = nn.CrossEntropyLoss()
 untrained = evaluate(model, loaders.val, loss_fn)
-print(f"Better than 30% before training? {untrained.accuracy > 0.3}")
+print(f"validation accuracy before training: {untrained.accuracy:.1%}")
 
 # %% [markdown]
 # ## Training
 #
 # The loss function says how wrong the answers are; the optimizer changes the model's numbers so that they become less
 # wrong. `fit` goes through the training data five times (five *epochs*) and looks at the validation data after each.
-# The validation images are never trained on, so their accuracy is the honest one.
+# The validation images are never trained on, so their accuracy is honest, as long as nothing is chosen by it. (To start
+# over, run the notebook again from *Model*: a second run of this cell trains the same model on.)
 
 # %% tags=["nbval-ignore-output"]
 import torch
@@ -138,6 +140,7 @@ history = fit(model, loaders.train, loaders.val, loss_fn, optimizer, epochs=5)
 
 # %%
 first, last = history.val[0], history.val[-1]
+print(f"Better than before training? {last.accuracy > untrained.accuracy + 0.2}")
 print(f"Did the validation loss fall? {last.loss < first.loss}")
 print(f"Does the training loss end lower still? {history.train[-1].loss < last.loss}")
 print(f"Is the accuracy far above guessing? {last.accuracy > 3 / data.num_classes}")
@@ -182,15 +185,17 @@ print("logits:", tuple(logits.shape), " targets:", tuple(targets.shape))
 # %%
 unsure = confidence.argsort()[:16]
 wrong = (predicted != targets)[unsure].tolist()
-titles = [
-    f"{data.class_names[p]} ({c:.0%})"
-    for p, c in zip(predicted[unsure], confidence[unsure], strict=True)
-]
+titles = []
+for answer, right, sure in zip(predicted[unsure], targets[unsure], confidence[unsure], strict=True):
+    name, truth = data.class_names[answer], data.class_names[right]
+    titles.append(
+        f"{name} ({sure:.0%})" if answer == right else f"{name}, not {truth} ({sure:.0%})"
+    )
 plot_images(
     data.test.images[unsure],
     titles,
     wrong=wrong,
-    title="What the model is least sure about: its answer and how sure it is (a cross: wrong)",
+    title="Least sure: the answer and how sure it is (a cross: wrong)",
     alt=f"The sixteen test images with the lowest confidence; {sum(wrong)} of them are classified wrongly.",
 )
 
@@ -248,7 +253,7 @@ quickstart.name_of(name_of)
 # ```
 #
 # Models take batches, so one image becomes a batch of one with `unsqueeze(0)`. `eval()` sets the layers to evaluation,
-# `no_grad()` only saves memory: they are two different things.
+# `no_grad()` only keeps PyTorch from preparing a `backward`: they are two different things.
 # </details>
 
 # %% [markdown]

@@ -95,6 +95,7 @@ plot_images(
     both,
     ["read as RGB", "BGR taken for RGB"],
     size=2.6,
+    title="The same file, read twice",
     alt="The same photograph of a temple twice: in its own colours, and with red and blue exchanged.",
 )
 
@@ -142,9 +143,7 @@ print(len(mnist_files), "pairs; the first:", picture.size, picture.mode, "label"
 
 # %% [markdown]
 # `download=True` fetches the files where they are missing, and compares each with a checksum. With the checksum a
-# damaged file is found out. Without it, all that counts is that a file of that name *exists*; and that is all
-# torchvision asks when it starts the next time. If a connection breaks while it unpacks, half a data set is taken for
-# a whole one.
+# damaged file is found out; without it, all that counts is that a file of that name *exists*.
 
 # %%
 from torchvision.datasets.utils import check_integrity
@@ -155,8 +154,24 @@ print("damaged file, compared with its checksum:", check_integrity(folder / name
 print("damaged file, only looked for:           ", check_integrity(folder / name))
 
 # %% [markdown]
-# `load_dataset` closes that hole: it downloads into a folder beside the final one and renames it at the end, so a data
-# set is there completely or not at all. Here the download fails, because we send it to a port where nobody answers.
+# And *exists* is all that torchvision asks of the unpacked files when it starts the next time. If the program is killed
+# while it unpacks, half a file stays: torchvision never fetches it again, and fails with an error that does not name
+# the cause.
+
+# %%
+import shutil
+
+half = folder / "half" / "MNIST" / "raw"
+shutil.copytree(raw, half)
+(half / "t10k-images-idx3-ubyte").write_bytes(content[:5000])
+try:
+    MNIST(root=folder / "half", train=False, download=True)
+except (RuntimeError, ValueError) as error:
+    print(type(error).__name__, "about something else:", str(error)[:60])
+
+# %% [markdown]
+# `load_dataset` downloads into a folder beside the final one and renames it at the end, so a data set is there
+# completely or not at all. Here the download fails, because we send it to a port where nobody answers.
 
 # %%
 from unittest.mock import patch
@@ -185,8 +200,8 @@ except ValueError as error:
 # %% [markdown]
 # ## A table
 #
-# `pandas.read_csv` guesses the type of each column. A single odd entry turns a column of numbers into text, and
-# missing values turn whole numbers into floats. So state the types, and look for what is missing.
+# `pandas.read_csv` guesses the type of each column, and a guess can go wrong: here a missing value turns whole numbers
+# into floats, and the word "none" turns a whole column into text.
 
 # %%
 import io
@@ -197,11 +212,20 @@ csv = """battery_power,ram,wifi,price_range
 842,2549,yes,1
 1021,,no,2
 563,2603,no,2
-1821,1411,yes,
+none,1411,yes,3
+1821,1208,yes,
 """
+print(pd.read_csv(io.StringIO(csv), keep_default_na=False, na_values=[""]).dtypes.to_string())
+
+# %% [markdown]
+# So state the types and what counts as missing, and look for what *is* missing. `Int64` with a capital I is pandas'
+# whole number that may be missing (`<NA>`).
+
+# %%
 frame = pd.read_csv(
     io.StringIO(csv),
-    dtype={"battery_power": "int64", "ram": "Int64", "price_range": "Int64"},
+    dtype={"battery_power": "Int64", "ram": "Int64", "price_range": "Int64"},
+    na_values=["none"],
     true_values=["yes"],
     false_values=["no"],
 )
@@ -216,9 +240,8 @@ print(missing[missing > 0].to_string())
 frame
 
 # %% [markdown]
-# `Int64` with a capital I is pandas' whole number that may be missing (`<NA>`). What to do about a gap is a decision:
-# drop the row, or fill it with a value *learned from the training part*. Here the label of one row is missing, so that
-# row is of no use for training.
+# What to do about a gap is a decision: drop the row, or fill it with a value *learned from the training part*. Here we
+# keep the rows that are complete.
 
 # %% [markdown]
 # ## NumPy arrays and types
@@ -228,7 +251,8 @@ frame
 # %%
 from torch import nn
 
-features = np.array([[842.0, 2549.0], [563.0, 2603.0]])
+complete = frame.dropna()
+features = complete[["battery_power", "ram"]].to_numpy(dtype=np.float64)
 layer = nn.Linear(2, 3)
 try:
     layer(torch.from_numpy(features))
@@ -236,7 +260,7 @@ except RuntimeError as error:
     print("float64 features:", error)
 
 # %%
-class_numbers = np.array([1, 2], dtype=np.int32)
+class_numbers = complete["price_range"].to_numpy(dtype=np.int32)
 logits = layer(torch.from_numpy(features).float())
 try:
     nn.CrossEntropyLoss()(logits, torch.from_numpy(class_numbers))
@@ -244,7 +268,7 @@ except RuntimeError as error:
     print("int32 labels:", error)
 
 # %% [markdown]
-# The rule that never fails: **features float32, class numbers int64**, decided once, where the data is loaded.
+# The rule for classification: **features float32, class numbers int64**, decided once, where the data is loaded.
 
 # %%
 X = torch.tensor(features, dtype=torch.float32)
@@ -260,7 +284,20 @@ print("works:", nn.CrossEntropyLoss()(layer(X), y).shape == torch.Size([]))
 # %%
 from torch.utils.data import Dataset, TensorDataset
 
+table_rows = TensorDataset(X, y)
+again_X, again_y = table_rows[:]
+print(
+    len(table_rows),
+    "rows; what went in comes out:",
+    torch.equal(again_X, X),
+    torch.equal(again_y, y),
+)
 
+# %% [markdown]
+# For anything else you write a class. This one scales its images when they are asked for.
+
+
+# %%
 class Digits(Dataset):
     """Grey images in [0, 1] with their class numbers."""
 
@@ -275,24 +312,11 @@ class Digits(Dataset):
         return self.images[index].float() / 255, int(self.labels[index])
 
 
+# %%
 dataset = Digits(data.train.images, data.train.labels)
 image, label = dataset[0]
-print(
-    len(dataset) == len(data.train),
-    tuple(image.shape) == data.input_shape,
-    image.dtype,
-    type(label).__name__,
-)
-
-# %%
-table_rows = TensorDataset(X, y)
-again_X, again_y = table_rows[:]
-print(
-    len(table_rows),
-    "rows; what went in comes out:",
-    torch.equal(again_X, X),
-    torch.equal(again_y, y),
-)
+print("as many items as images:", len(dataset) == len(data.train))
+print("an item:", type(image).__name__, image.dtype, "and", type(label).__name__)
 
 # %% [markdown]
 # ## Splits
@@ -304,19 +328,18 @@ print(
 # %%
 from sklearn.model_selection import train_test_split
 
-labels = data.train.labels.numpy()
-indices = np.arange(len(labels))
-split = train_test_split(indices, test_size=0.2, random_state=42, stratify=labels)
-same = train_test_split(indices, test_size=0.2, random_state=42, stratify=labels)
+train_labels = data.train.labels.numpy()
+indices = np.arange(len(train_labels))
+split = train_test_split(indices, test_size=0.2, random_state=42, stratify=train_labels)
+same = train_test_split(indices, test_size=0.2, random_state=42, stratify=train_labels)
 print(
-    f"{len(split[0])} + {len(split[1])} = {len(labels)};  repeatable: {np.array_equal(split[0], same[0])}"
+    f"{len(split[0])} + {len(split[1])} = {len(train_labels)};  repeatable: {np.array_equal(split[0], same[0])}"
 )
 
 # %%
-shares = [np.bincount(labels[part], minlength=data.num_classes) / len(part) for part in split]
-print(
-    f"largest difference of a class's share between the parts: below 1 point: {np.abs(shares[0] - shares[1]).max() < 0.01}"
-)
+counts = [np.bincount(train_labels[part], minlength=data.num_classes) for part in split]
+shares = [count / count.sum() for count in counts]
+print("a class's share differs by less than 1 point:", np.abs(shares[0] - shares[1]).max() < 0.01)
 
 # %% [markdown]
 # PyTorch can also split when it *draws*: a `SubsetRandomSampler` draws only from its own indices. Two samplers on one
@@ -325,23 +348,17 @@ print(
 # %%
 from torch.utils.data import DataLoader, SubsetRandomSampler
 
-numbered = TensorDataset(torch.arange(len(labels)))
-drawn = [
-    {
-        int(i)
-        for (batch,) in DataLoader(
-            numbered, batch_size=64, sampler=SubsetRandomSampler(part.tolist())
-        )
-        for i in batch
-    }
-    for part in split
-]
-print(
-    "disjoint:",
-    drawn[0].isdisjoint(drawn[1]),
-    "  covering:",
-    drawn[0] | drawn[1] == set(range(len(labels))),
-)
+numbered = TensorDataset(torch.arange(len(train_labels)))
+
+
+def drawn_by(part):
+    loader = DataLoader(numbered, batch_size=64, sampler=SubsetRandomSampler(part.tolist()))
+    return {int(i) for (batch,) in loader for i in batch}
+
+
+first, second = drawn_by(split[0]), drawn_by(split[1])
+print("disjoint:", first.isdisjoint(second))
+print("covering:", first | second == set(range(len(train_labels))))
 
 # %% [markdown]
 # ## Scaling
@@ -351,7 +368,9 @@ print(
 
 # %%
 scaled = data.train.images.float() / 255
-print("in [0, 1]:", bool(scaled.min() >= 0 and scaled.max() <= 1))
+assert scaled.min() >= 0, "scaled images start at 0"
+assert scaled.max() <= 1, "and end at 1"
+print(f"scaled: from {scaled.min():.0f} to {scaled.max():.0f}")
 mean = scaled.mean(dim=(0, 2, 3))
 std = scaled.std(dim=(0, 2, 3), correction=0)
 standardised = (scaled - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
@@ -362,13 +381,15 @@ print(
 # %% [markdown]
 # You will see `Normalize((0.1307,), (0.3081,))` in every MNIST example. Those two numbers are nothing but mean and
 # standard deviation of MNIST's 60,000 training images. Other data has other numbers, as ours shows: compute them, do
-# not copy them. (With `COURSE_DATASET=mnist` the first line prints 0.1307 and 0.3081, up to the validation images
-# that are left out.)
+# not copy them. Where MNIST's own files are at hand, the last lines recompute the famous pair.
 
 # %%
 rounded = [round(float(number), 4) for number in (*mean, *std)]
 print("mean and std of each channel:", rounded)
 print("the same as load_dataset found:", np.allclose(rounded, [*data.mean, *data.std], atol=1e-4))
+if DATASET == "mnist":
+    official = MNIST(root=data.folder, train=True).data / 255
+    print(f"MNIST: {official.mean():.4f} and {official.std():.4f}")
 
 # %% [markdown]
 # ### Leaks
@@ -377,8 +398,7 @@ print("the same as load_dataset found:", np.allclose(rounded, [*data.mean, *data
 
 # %%
 everything = torch.cat([data.train.images, data.val.images, data.test.images]).float() / 255
-leaked = everything.mean()
-print("statistics differ with the test images in them:", bool(leaked != mean.mean()))
+print(f"mean of the training part: {mean.mean():.5f}, of all images: {everything.mean():.5f}")
 
 # %% [markdown]
 # With a step that looks at the *labels* the same mistake invents results. Here is pure noise with random labels, so
@@ -443,20 +463,27 @@ print(
 )
 
 # %% [markdown]
+# Look at the middle row. Unscaled images hardly change the accuracy, because the largest logit often stays the largest;
+# but the loss is enormous, so the model is wildly over-confident. Accuracy alone can hide such a bug.
+
+# %% [markdown]
 # ## Transforms
 #
 # torchvision's transforms (version 2) put the steps into one pipeline: to a tensor image, to floats in [0, 1], then
-# standardised. `Lambda` takes any function. Print the pipeline: it is the documentation of your preprocessing.
+# standardised with the statistics of your data (here of our one photograph). `Lambda` takes any function; this one makes
+# the image grey. Print the pipeline: it is the documentation of your preprocessing.
 
 # %%
 from torchvision.transforms import v2
 
+channel_mean = (pixels / 255).mean(axis=(0, 1)).round(2).tolist()
+channel_std = (pixels / 255).std(axis=(0, 1)).round(2).tolist()
 pipeline = v2.Compose(
     [
         v2.ToImage(),
         v2.ToDtype(torch.float32, scale=True),
-        v2.Lambda(lambda image: image.clamp(0, 1)),
-        v2.Normalize(mean=[0.5, 0.5, 0.5], std=[0.25, 0.25, 0.25]),
+        v2.Normalize(mean=channel_mean, std=channel_std),
+        v2.Lambda(lambda image: image.mean(dim=0, keepdim=True)),
     ]
 )
 print(pipeline)
@@ -464,7 +491,19 @@ print(pipeline)
 # %%
 with Image.open(folder / "temple.png") as opened:
     ready = pipeline(opened)
-print(tuple(ready.shape), ready.dtype, f"from {ready.min():.1f} to {ready.max():.1f}")
+print(tuple(ready.shape), ready.dtype, "mean about 0:", bool(ready.mean().abs() < 0.05))
+
+# %% [markdown]
+# Older code says `ToTensor()` for the first two steps. It does the same, and is kept only for such code.
+
+# %%
+from torchvision.transforms import ToTensor
+
+first_two = v2.Compose(pipeline.transforms[:2])
+print(
+    "ToTensor gives the same:",
+    torch.allclose(ToTensor()(Image.fromarray(pixels)), first_two(pixels)),
+)
 
 # %% [markdown]
 # `scale=True` is the part that is easy to lose. Without it, `ToDtype` only changes the type, and the values stay
@@ -486,13 +525,16 @@ augmentations = {
     "rotate": v2.RandomRotation(degrees=20),
     "crop": v2.RandomResizedCrop(size=(60, 80), scale=(0.4, 1.0)),
 }
-torch.manual_seed(3)
 photo = v2.Resize((60, 80))(v2.ToImage()(pixels))
-rows = [[photo] + [transform(photo) for _ in range(2)] for transform in augmentations.values()]
+pictures = []
+for transform in augmentations.values():
+    torch.manual_seed(0)
+    pictures += [photo, transform(photo), transform(photo)]
 plot_images(
-    torch.stack([picture for row in rows for picture in row]),
+    torch.stack(pictures),
     [title for name in augmentations for title in ("original", name, name)],
     columns=3,
+    title="Two draws of each",
     size=1.5,
     alt="Three rows, each with a photograph of a temple and two random changes of it: "
     "flips, rotations, crops.",
@@ -548,7 +590,7 @@ for drop_last in (False, True):
     )
 
 # %% [markdown]
-# Use `drop_last=True` where a tiny batch does harm (BatchNorm with one sample raises an error), and never for
+# Use `drop_last=True` where a tiny batch does harm (`BatchNorm1d` with one sample raises an error), and never for
 # validation or test: those samples would silently go uncounted.
 #
 # ### Shuffling
@@ -559,9 +601,9 @@ order = data.train.labels.argsort()
 by_class = Digits(data.train.images[order], data.train.labels[order])
 for shuffle in (False, True):
     torch.manual_seed(0)
-    images, labels = next(iter(DataLoader(by_class, batch_size=64, shuffle=shuffle)))
+    first_images, first_labels = next(iter(DataLoader(by_class, batch_size=64, shuffle=shuffle)))
     print(
-        f"shuffle={shuffle}: the first batch has {labels.unique().numel()} of {data.num_classes} classes"
+        f"shuffle={shuffle}: the first batch has {first_labels.unique().numel()} of {data.num_classes} classes"
     )
 
 # %% tags=["nbval-ignore-output"]
@@ -618,8 +660,8 @@ print("0 workers and 2 workers give equal batches:", all(equal))
 
 # %% [markdown]
 # When do they pay? When *getting* an item takes long: decoding photographs, a network drive. `SlowDisk` waits two
-# milliseconds for each item. Two workers wait at the same time, and they fetch ahead (`prefetch_factor`, 2 batches
-# each by default) while the training step runs. The digits in memory come so quickly that starting processes only
+# milliseconds for each item. One worker already fetches ahead (`prefetch_factor`: 2 batches by default) while the
+# training step runs; two also wait at the same time. The digits in memory come so quickly that starting processes only
 # costs time: then `num_workers=0` is the right answer.
 
 # %% tags=["nbval-ignore-output"]
@@ -640,7 +682,7 @@ sources = {"digits in memory": data.val, "slow disk, 2 ms an item": SlowDisk(dat
 table = pd.DataFrame(
     {
         f"{workers} workers": {name: seconds(source, workers) for name, source in sources.items()}
-        for workers in (0, 2)
+        for workers in (0, 1, 2)
     }
 )
 table.round(2)
@@ -653,7 +695,8 @@ print(
 )
 
 # %% [markdown]
-# Two traps. First: on macOS and Windows, workers are fresh Python processes that *import* the Dataset's class. A class
+# Two traps. First: on macOS and Windows (and on Linux from Python 3.14 on), workers are fresh Python processes that
+# *import* the Dataset's class. A class
 # that lives in a notebook cell, or in a script without `if __name__ == "__main__":`, cannot be imported. Here is what
 # such a process sees when it unpacks our `Digits`:
 
@@ -670,23 +713,27 @@ print(done.stderr.splitlines()[-1])
 # %% [markdown]
 # So the class goes into a file, as `SlowDisk` does (`notebooks/slow_disk.py`), and `ImageDataset` of `course_utils`.
 # The second trap is random numbers: each worker needs its own, or all make the same augmentations. PyTorch seeds the
-# workers from the loader's generator; here they give different numbers, and the same again with the same seed.
-
+# workers from the loader's generator. Here both workers read the *same* image: worker 0 makes the first batch of it,
+# worker 1 the second.
 
 # %%
-def augmented_batches(seed):
-    return [
-        images
-        for images, labels in make_loader(augmented.train, batch_size=64, seed=seed, num_workers=2)
-    ]
+from torch.utils.data import Subset
+
+same_image_twice = Subset(augmented.train, [0, 0])
 
 
-run, rerun, other = augmented_batches(seed=1), augmented_batches(seed=1), augmented_batches(seed=2)
+def from_two_workers(seed):
+    loader = make_loader(same_image_twice, batch_size=1, seed=seed, num_workers=2)
+    return [images for images, _ in loader]
+
+
+worker_0, worker_1 = from_two_workers(seed=1)
+again_0, again_1 = from_two_workers(seed=1)
+print("two workers augment one image alike:", torch.equal(worker_0, worker_1))
 print(
-    "repeatable with the same seed:",
-    all(torch.equal(a, b) for a, b in zip(run, rerun, strict=True)),
+    "the same seed repeats both:         ",
+    torch.equal(worker_0, again_0) and torch.equal(worker_1, again_1),
 )
-print("different with another:       ", not torch.equal(run[0], other[0]))
 
 # %% [markdown]
 # ### Pinned memory

@@ -78,8 +78,8 @@ print(f"784 x 10 weights + 10 biases = {counted} = {sum(p.numel() for p in linea
 # ## A model is a class
 #
 # A model inherits from `nn.Module`, makes its layers in `__init__` and says in `forward` what happens to the inputs.
-# You call the model itself, `model(images)`, never `model.forward(images)`: the call also runs what others hooked onto
-# it. Here is a network that many tutorials start with: 784-128-10.
+# You call the model itself, `model(images)`, never `model.forward(images)`: the call does a little more than `forward`,
+# as we shall see. Here is a network that many tutorials start with: 784-128-10.
 
 
 # %%
@@ -185,7 +185,21 @@ print(
 print("parameters:", 32 * 1 * 3 * 3 + 32, "=", sum(p.numel() for p in conv.parameters()))
 
 # %% [markdown]
-# What can a 3x3 window see? Give it hand-made weights: one that compares left with right answers at vertical edges, one
+# Three more knobs change the size. `padding=1` adds a border of zeros, so that 28 stays 28; `stride=2` moves the window
+# two pixels at a time; and `MaxPool2d(2)` keeps the largest value of every 2x2 square.
+
+# %%
+layers = {
+    "kernel 3": nn.Conv2d(1, 1, 3),
+    "kernel 3, padding 1": nn.Conv2d(1, 1, 3, padding=1),
+    "kernel 3, stride 2": nn.Conv2d(1, 1, 3, stride=2),
+    "MaxPool2d(2)": nn.MaxPool2d(2),
+}
+for name, layer in layers.items():
+    print(f"{name:<20} 28 -> {layer(batch).shape[-1]}")
+
+# %% [markdown]
+# What can a 3x3 window see? Give it hand-made weights, which compare neighbours: one that compares left with right answers at vertical edges, one
 # that compares top with bottom at horizontal ones. Training finds such windows by itself.
 
 # %%
@@ -204,6 +218,7 @@ plot_images(
     shown,
     ["digit", "vertical edges", "horizontal edges"] * 2,
     columns=6,
+    title="What hand-made windows find",
     size=1.25,
     alt="Two handwritten digits, each followed by its vertical edges and its horizontal edges as a convolution finds them.",
 )
@@ -228,8 +243,8 @@ print("with Flatten:", tuple(with_flatten(batch).shape))
 # So when does one flatten? Before every `Linear` that should see the whole image. A convolution *wants* the image
 # unflattened: it is the linear layer that needs the flattening.
 #
-# `view(-1, 784)` also flattens, but it trusts you with the batch dimension. With the wrong number it mixes images
-# without an error; `flatten(start_dim=1)` cannot.
+# `view(-1, 784)` also flattens, but it trusts you with the batch dimension. With the wrong number it cuts
+# images up without an error; `flatten(start_dim=1)` cannot.
 
 # %%
 half_images = batch.view(-1, 392)
@@ -244,12 +259,15 @@ print(
 # %% [markdown]
 # ### The batch dimension
 # Models take batches. One image (1, 28, 28) slips through a flattening network all the same, because its channel is
-# taken for the batch. With three channels the accident shows: three "images", three answers.
+# taken for the batch. With three channels the accident ends in an error about rows that no longer fit.
 
 # %%
 print("one grey image, by accident:", tuple(stack(batch[0]).shape))
-colour = nn.Sequential(nn.Flatten(), nn.Linear(32 * 32, 10))
-print("one colour image, the same accident:", tuple(colour(torch.zeros(3, 32, 32)).shape))
+colour = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
+try:
+    colour(torch.zeros(3, 32, 32))
+except RuntimeError as error:
+    print("one colour image:", error)
 print("a batch of one, on purpose:", tuple(stack(batch[0].unsqueeze(0)).shape))
 
 # %% [markdown]
@@ -274,7 +292,7 @@ for wrong in (torch.zeros(64, 3, 32, 32), torch.zeros(1, 28, 28)):
         print("ValueError:", error)
 
 # %% [markdown]
-# The same network as `SimpleNet`, so it has the same parameters; `hidden_dims` and `dropout_p` make others of it.
+# With `hidden_dims=(128,)` it has as many parameters as `SimpleNet`; other widths and `dropout_p` make other networks.
 
 # %%
 sizes = {"(128,)": (128,), "(512, 512)": (512, 512), "()": ()}
@@ -325,8 +343,8 @@ print("share in the last layer:", f"{table['parameters'].iloc[-1] / table['param
 # %% [markdown]
 # ## Activations
 #
-# Two linear layers in a row are one linear layer: a matrix times a matrix is a matrix. Only something bent between
-# them makes the second one worth having.
+# Two linear layers in a row are one linear layer: a matrix times a matrix is a matrix. Only a function that is not
+# linear, between them, makes the second one worth having.
 
 # %%
 first, second = nn.Linear(784, 128, bias=False), nn.Linear(128, 10, bias=False)
@@ -404,7 +422,8 @@ print("eval(),  the same batch twice, equal:", torch.equal(network.eval()(batch)
 
 # %% [markdown]
 # ### BatchNorm
-# In training, BatchNorm standardises each channel with the mean and variance *of the current batch*. By hand:
+# In training, BatchNorm standardises each channel with the mean and variance *of the current batch*. Then it multiplies
+# by a learned weight and adds a learned bias, which are 1 and 0 at the start. By hand:
 
 # %%
 norm = nn.BatchNorm2d(32)
@@ -413,6 +432,7 @@ mean = features.mean(dim=(0, 2, 3), keepdim=True)
 var = features.var(dim=(0, 2, 3), keepdim=True, correction=0)
 by_hand = (features - mean) / (var + norm.eps).sqrt()
 print("by hand equal to the layer:", torch.allclose(by_hand, norm.train()(features), atol=1e-4))
+print("learned:", {name: tuple(p.shape) for name, p in norm.named_parameters()})
 
 # %% [markdown]
 # Meanwhile it keeps a running mean, one tenth of the way to the current batch each time. In evaluation it uses those
@@ -440,15 +460,21 @@ print("eval() does not move them:              ", torch.equal(norm.running_mean,
 
 # %% [markdown]
 # A forgotten `eval()` therefore has two prices: answers that depend on who else is in the batch, and statistics that
-# drift while you only wanted to look. And a batch of one sample has no variance at all; in training it is refused.
+# drift while you only wanted to look.
 
 # %%
-norm.train()
-alone, together = norm(features[:1]), norm(features)[:1]
-print(
-    "training mode, the same image alone and in company, equal:",
-    torch.allclose(alone, together, atol=1e-3),
-)
+forgotten = nn.BatchNorm2d(32).train()
+alone, together = forgotten(features[:1]), forgotten(features)[:1]
+print("the same image alone and in company, equal:", torch.allclose(alone, together, atol=1e-3))
+before = forgotten.running_mean.clone()
+forgotten(features * 2)  # "only looking"
+print("the statistics stayed where they were:     ", torch.equal(forgotten.running_mean, before))
+
+# %% [markdown]
+# For plain features there is a third price. `BatchNorm1d` with a batch of one sample sees one value for each feature, so
+# there is no variance, and it refuses. (`BatchNorm2d` still has the pixels of that one image.)
+
+# %%
 try:
     nn.BatchNorm1d(10).train()(torch.zeros(1, 10))
 except ValueError as error:
@@ -475,7 +501,8 @@ print("alone and in company agree:  ", torch.allclose(layer_norm(rows[:1]), laye
 #
 # A layer adds up many terms. If its weights are too small, the signal shrinks from layer to layer; too large, and it
 # explodes. Kaiming's rule, for ReLU, draws weights with variance 2 / n for n inputs; Xavier's uses 2 / (n + m), with m
-# the number of outputs. Thirty layers show the difference.
+# the number of outputs. What `nn.Linear` does by itself is smaller still: variance 1 / 3n. Thirty layers show the
+# difference.
 
 
 # %%
@@ -494,6 +521,7 @@ def signal(initialise, depth=30, width=256):
 schemes = {
     "normal, std 0.01": lambda weight: nn.init.normal_(weight, std=0.01),
     "normal, std 0.2": lambda weight: nn.init.normal_(weight, std=0.2),
+    "nn.Linear's own": lambda weight: nn.init.kaiming_uniform_(weight, a=5**0.5),
     "Xavier": nn.init.xavier_normal_,
     "Kaiming": lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
 }
@@ -509,21 +537,39 @@ axis.set(
 axis.legend(loc="lower left")
 show(
     figure,
-    alt="On a logarithmic scale, the spread of the signal stays level for Kaiming, falls slowly for Xavier, collapses "
-    "for a standard deviation of 0.01 and explodes for 0.2.",
+    alt="On a logarithmic scale, the spread of the signal stays level for Kaiming, falls for Xavier "
+    "and faster for nn.Linear's own rule, collapses for 0.01 and explodes for 0.2.",
 )
 
 # %%
 last = {name: spread[-1] for name, spread in spreads.items()}
 print("std 0.01: the signal is gone (below 1e-20):", last["normal, std 0.01"] < 1e-20)
 print("std 0.2: it has exploded (above 1e5):      ", last["normal, std 0.2"] > 1e5)
-print("Xavier: ReLU halves its variance each time:", last["Xavier"] < 0.01)
+halving = (spreads["Xavier"][-1] / spreads["Xavier"][0]) ** (2 / 29)
+print("Xavier: each layer about halves the variance:", 0.4 < halving < 0.6)
+print("nn.Linear's own rule: smaller still:       ", last["nn.Linear's own"] < last["Xavier"])
 print("Kaiming: still between 0.1 and 10:         ", 0.1 < last["Kaiming"] < 10)
 
 # %% [markdown]
 # Xavier's rule was made for activations that are straight around zero, such as tanh; ReLU throws half of the variance
-# away, and the 2 / n of Kaiming's rule makes up for it. With BatchNorm or LayerNorm after each layer the choice matters
-# much less.
+# away, and the 2 / n of Kaiming's rule makes up for it. To give a whole model a rule, write a function for one layer and
+# `apply` it to all. With three or four layers, or with BatchNorm between them, `nn.Linear`'s own rule is good enough.
+
+
+# %%
+def initialise(layer):
+    if isinstance(layer, nn.Linear):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+
+
+deep = MLP((1, 28, 28), 10, hidden_dims=[256] * 30)
+shallow_signal = deep(batch).std().item()
+deep.apply(initialise)
+print(
+    "the logits of a 30-layer network vary more with Kaiming:",
+    deep(batch).std() > 10 * shallow_signal,
+)
 
 # %% [markdown]
 # ## Device

@@ -69,13 +69,20 @@ model = MLP(data.input_shape, data.num_classes).to(device)
 loss_fn = nn.CrossEntropyLoss()
 logits = model(images)
 
-log_probabilities = logits - logits.exp().sum(dim=1, keepdim=True).log()
+log_probabilities = logits - logits.logsumexp(dim=1, keepdim=True)
 by_hand = -log_probabilities[torch.arange(len(labels)), labels].mean()
+two_steps = nn.NLLLoss()(logits.log_softmax(dim=1), labels)
 print("equal to CrossEntropyLoss:", torch.allclose(by_hand, loss_fn(logits, labels), atol=1e-6))
-print(
-    "equal to log_softmax, then NLLLoss:",
-    torch.allclose(by_hand, nn.NLLLoss()(logits.log_softmax(dim=1), labels), atol=1e-6),
-)
+print("equal to log_softmax, then NLLLoss:", torch.allclose(by_hand, two_steps, atol=1e-6))
+
+# %% [markdown]
+# `logsumexp` is `logits.exp().sum().log()`, computed so that large numbers survive: it takes the largest logit out first.
+# Written out naively, a logit of 100 already breaks it.
+
+# %%
+large = torch.tensor([[100.0, 0.0]])
+naive = large - large.exp().sum(dim=1, keepdim=True).log()
+print("naive:", naive.tolist(), " logsumexp:", (large - large.logsumexp(1, keepdim=True)).tolist())
 
 # %% [markdown]
 # A model that knows nothing gives every class the same chance, 1/10, and has the loss log(10) = 2.303. A first loss far
@@ -106,44 +113,33 @@ print(
 # %% [markdown]
 # ## The five steps
 #
-# One step of training, one line at a time. First, gradients from before are cleared and the model answers.
+# One step of training, with a look at what each line changes. The gradients of the step before are cleared; the model
+# answers; the loss says how wrong it was. `backward` then computes for every weight how the loss would change with it,
+# but changes no weight. `step` does: for plain SGD, it subtracts the learning rate times the gradient.
 
 # %%
+model = MLP(data.input_shape, data.num_classes).to(device)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+weight = model.layers[1].weight
+before = weight.detach().clone()
 
 optimizer.zero_grad()  # 1  forget the gradients of the step before
 logits = model(images)  # 2  forward: ask the model
 loss = loss_fn(logits, labels)  # 3  how wrong is it, in one number?
-print(
-    "logits",
-    tuple(logits.shape),
-    " loss",
-    tuple(loss.shape),
-    " gradient:",
-    model.layers[1].weight.grad,
-)
-
-# %% [markdown]
-# `backward` computes, for every weight, how the loss would change with it. No weight has changed yet.
-
-# %%
-weight = model.layers[1].weight
-before = weight.detach().clone()
+print("logits", tuple(logits.shape), " loss", tuple(loss.shape), " gradient:", weight.grad)
 loss.backward()  # 4  backward: gradients
 print("gradient:", tuple(weight.grad.shape), " weights unchanged:", torch.equal(weight, before))
-
-# %% [markdown]
-# `step` moves each weight a little against its gradient. For plain SGD that is one subtraction.
-
-# %%
 optimizer.step()  # 5  change the weights
 print("w - lr * gradient:", torch.allclose(weight, before - 0.1 * weight.grad, atol=1e-7))
 print("the loss on this batch fell:", loss_fn(model(images), labels).item() < loss.item())
 
 # %% [markdown]
-# The whole loop is those five lines, for every batch. Look at what the loss does over two epochs.
+# The whole loop is those five lines, for every batch. Look at what the loss does over two epochs. (`loss.item()` reads
+# the number; at every step that is fine for a figure, and too slow for a long training on a GPU.)
 
 # %% tags=["nbval-ignore-output"]
+model = MLP(data.input_shape, data.num_classes).to(device)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 step_losses = []
 for _ in range(2):
     for batch_images, batch_labels in loaders.train:
@@ -185,47 +181,46 @@ print(
 # `backward` *adds* to the gradients. Called twice without clearing, they are the sum of both calls.
 
 # %%
+weight = model.layers[1].weight
 model.zero_grad()
 loss_fn(model(images), labels).backward()
 once = weight.grad.clone()
 loss_fn(model(images), labels).backward()
-print(
-    "a second backward without zero_grad doubles it:",
-    torch.allclose(weight.grad, 2 * once, atol=1e-6),
-)
+print("a second backward without zero_grad doubles it:", torch.allclose(weight.grad, 2 * once))
 
 # %% [markdown]
 # Forgotten, this makes every step follow the sum of all batches so far, and the steps become larger and larger. Here is
-# the same training with and without that line.
+# the same training, on the same batches in the same order, with and without that line.
 
 
 # %% tags=["nbval-ignore-output"]
-def last_losses(clear):
+def losses_of(clear, epochs=2):
     seed_everything(0)
     net = MLP(data.input_shape, data.num_classes).to(device)
     sgd = torch.optim.SGD(net.parameters(), lr=0.1)
-    losses = []
-    for batch_images, batch_labels in loaders.train:
+    loader, losses = make_loader(data.train, shuffle=True, seed=0), []
+    for batch_images, batch_labels in (batch for _ in range(epochs) for batch in loader):
         if clear:
             sgd.zero_grad()
         loss = loss_fn(net(batch_images.to(device)), batch_labels.to(device))
         loss.backward()
         sgd.step()
         losses.append(loss.item())
-    return sum(losses[-5:]) / 5
+    return losses
 
 
-cleared, forgotten = last_losses(clear=True), last_losses(clear=False)
-print(f"mean of the last five losses: {cleared:.2f} with zero_grad, {forgotten:.2f} without")
+ends = {clear: sum(losses_of(clear)[-10:]) / 10 for clear in (True, False)}
+print(f"mean of the last ten losses: {ends[True]:.2f} with zero_grad, {ends[False]:.2f} without")
 
 # %%
-print("forgetting zero_grad is worse:", forgotten > cleared)
+print("forgetting zero_grad is worse:", ends[False] > 2 * ends[True])
 
 # %% [markdown]
 # Used on purpose, the same thing is *gradient accumulation*: a large batch in small pieces, for a GPU with too little
 # memory. Each piece must count by its share of the samples, also the last, shorter one.
 
 # %%
+weight = model.layers[1].weight
 model.zero_grad()
 loss_fn(model(images), labels).backward()
 large_batch = weight.grad.clone()
@@ -283,8 +278,6 @@ show(figure, alt="A cloud of points around a rising line; the fitted line runs t
 # %% tags=["nbval-ignore-output"]
 import warnings
 
-from course_utils import train_epoch
-
 
 def fitted_slope(targets):
     torch.manual_seed(0)
@@ -297,12 +290,15 @@ def fitted_slope(targets):
     return net.weight.item()
 
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
     slopes = {"(1000,)": fitted_slope(y.squeeze(1)), "(1000, 1)": fitted_slope(y)}
+print("PyTorch warns:", str(caught[0].message)[:130])
 print({shape: round(slope, 2) for shape, slope in slopes.items()})
 
 # %%
+from course_utils import train_epoch
+
 print("targets of shape (1000,): slope near 0:", abs(slopes["(1000,)"]) < 0.3)
 try:
     train_epoch(line, [(x, y.squeeze(1))], nn.MSELoss(), sgd)
@@ -374,9 +370,9 @@ print("Adam: ", torch.allclose(adam_by_hand(gradients), adam, atol=1e-12))
 print("AdamW:", torch.allclose(adam_by_hand(gradients, decay=0.1), adamw, atol=1e-12))
 
 # %% [markdown]
-# How they move: a long narrow valley, steep across and flat along. Plain SGD bounces from wall to wall. Momentum evens
-# the bounces out and keeps the speed along the valley. Adam takes steps of the same length in both directions, cuts
-# across, rolls past the lowest point and comes back.
+# How they move: a long narrow valley, steep across and flat along. With the same learning rate, plain SGD bounces from
+# wall to wall, and momentum keeps the speed along the valley, so that it arrives while SGD is still on its way. Adam
+# measures its steps in each direction separately: it starts straight ahead, rolls past the lowest point and comes back.
 
 
 # %%
@@ -393,32 +389,35 @@ def path(make_optimizer, steps=40):
 
 
 paths = {
-    "SGD": path(lambda p: torch.optim.SGD(p, lr=0.9)),
-    "SGD with momentum": path(lambda p: torch.optim.SGD(p, lr=0.2, momentum=0.7)),
-    "Adam": path(lambda p: torch.optim.Adam(p, lr=0.3)),
+    "SGD, lr 0.9": path(lambda p: torch.optim.SGD(p, lr=0.9)),
+    "+ momentum 0.7": path(lambda p: torch.optim.SGD(p, lr=0.9, momentum=0.7)),
+    "Adam, lr 0.3": path(lambda p: torch.optim.Adam(p, lr=0.3)),
 }
-grid_x, grid_y = torch.meshgrid(
-    torch.linspace(-4.5, 1.5, 100), torch.linspace(-1.8, 1.8, 100), indexing="xy"
-)
+
+# %%
+xs, ys = torch.meshgrid(torch.linspace(-4.5, 1.5, 90), torch.linspace(-1.8, 1.8, 90), indexing="xy")
 figure, axes = plt.subplots(1, 3, figsize=(9.2, 2.7), sharey=True)
 for axis, (name, points) in zip(axes, paths.items(), strict=True):
-    axis.contour(
-        grid_x, grid_y, 0.05 * grid_x**2 + grid_y**2, levels=12, colors="#c8c8c8", linewidths=0.8
-    )
+    axis.contour(xs, ys, 0.05 * xs**2 + ys**2, levels=12, colors="#c8c8c8", linewidths=0.8)
     axis.plot(*points.T, marker="o", markersize=2.5, linewidth=1)
-    axis.plot(0, 0, marker="*", color="#e76300", markersize=10, linestyle="none")
-    axis.set(title=name, xlabel="flat direction")
+    axis.plot(0, 0, marker="*", color="#e76300", markersize=10, linestyle="none", label="lowest")
+    axis.set(title=name, xlabel="flat direction", ylim=(-1.8, 1.8))
     axis.grid(visible=False)
 axes[0].set_ylabel("steep direction")
+axes[0].legend(loc="lower right")
 show(
     figure,
-    alt="Three paths from the same start to the lowest point of a narrow valley. SGD zigzags between the steep walls; "
-    "with momentum the path swings into the valley; Adam cuts across, overshoots and returns.",
+    alt="Three paths from the same start to the lowest point of a narrow valley. SGD zigzags between "
+    "the steep walls; with momentum it swings and arrives; Adam cuts across, overshoots and returns.",
 )
 
 # %%
-turns = {name: int((points[1:, 1] * points[:-1, 1] < 0).sum()) for name, points in paths.items()}
-print("SGD crosses the valley most often:", turns["SGD"] == max(turns.values()))
+crossings = {
+    name: int((points[1:, 1] * points[:-1, 1] < 0).sum()) for name, points in paths.items()
+}
+left = {name: points[-1].norm().item() for name, points in paths.items()}
+print("crossings of the valley in 40 steps:", crossings)
+print("momentum ends nearer than plain SGD:", left["+ momentum 0.7"] < left["SGD, lr 0.9"])
 
 # %% [markdown]
 # ## Training mode and evaluation mode
@@ -434,8 +433,8 @@ net.eval()
 print("eval():  the same answer twice:", torch.equal(net(images), net(images)))
 
 # %% [markdown]
-# `torch.no_grad()` is something else: it stops PyTorch from remembering how results came about, which saves time and
-# memory. It is *not* the evaluation switch; Dropout goes on under it.
+# `torch.no_grad()` is something else: it stops PyTorch from remembering how results came about. That saves time and
+# memory, and no `backward` is possible afterwards. It is *not* the evaluation switch; Dropout goes on under it.
 
 # %%
 net.train()
@@ -471,15 +470,16 @@ print(f"weighted by batch size:  off by {abs(weighted - exact) / exact:.0%}")
 #
 # ## An epoch, written out
 #
-# Now all together. Note what is *not* there: no `.item()` in the loop. On a GPU it would make the processor wait at
-# each step; the sums stay on the device until the end. (You may also meet `outputs.data` in old code; it switches off
+# Now all together. Note what is *not* in this loop: `.item()`. On a GPU it would make the processor wait at each step;
+# here the sums stay on the device until the end. (You may also meet `outputs.data` in old code; it switches off
 # PyTorch's safety checks, and `detach()` is the word for what was meant.)
 
 
 # %%
 def epoch_by_hand(model, loader, loss_fn, optimizer):
     model.train()
-    loss_sum = right = torch.zeros((), device=device)
+    loss_sum = torch.zeros((), device=device)
+    right = torch.zeros((), device=device)
     samples = 0
     for inputs, targets in loader:
         inputs, targets = inputs.to(device), targets.to(device)
@@ -546,7 +546,9 @@ print("still in training mode afterwards:", theirs.training)
 
 # %% [markdown]
 # ### More metrics
-# Any metric of torchmetrics can come along, by name. It is updated batch by batch and computed once, over all.
+# Any metric of torchmetrics can come along, by name. It is updated batch by batch and computed once, over all. `top3`
+# counts an answer as right if the right class is among the three largest logits. (The F1 score is for notebook 05; here
+# it stands for any other metric.)
 
 # %%
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
@@ -569,10 +571,10 @@ print(
 # calls:
 
 # %% tags=["nbval-ignore-output"]
-model, optimizer, loader = fresh()
+third, optimizer, loader = fresh()
 for epoch in range(3):
-    train = train_epoch(model, loader, loss_fn, optimizer)
-    val = evaluate(model, loaders.val, loss_fn)
+    train = train_epoch(third, loader, loss_fn, optimizer)
+    val = evaluate(third, loaders.val, loss_fn)
     print(
         f"epoch {epoch + 1}: train {train.loss:.4f}, validation {val.loss:.4f}, {val.accuracy:.1%}"
     )
@@ -597,46 +599,56 @@ from course_utils.plots import plot_history
 plot_history(history)
 
 # %% [markdown]
+# Why is the training part *worse* than the validation part in the first epoch? Because its numbers are collected while
+# the weights still change, and with Dropout on; validation looks at the finished epoch, with Dropout off. Measured the
+# same way, the training part is ahead:
+
+# %%
+again_train = evaluate(again, make_loader(data.train), loss_fn)
+print("evaluated alike, training is ahead:", again_train.loss < history.val[-1].loss)
+
+# %% [markdown]
 # A scheduler changes the learning rate during training. `fit` steps it where it belongs: most kinds after each epoch,
 # `OneCycleLR` after each batch, `ReduceLROnPlateau` with the validation loss. Here the rate halves every two epochs.
 
 # %%
-model, optimizer, loader = fresh()
+slower, optimizer, loader = fresh()
 scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
 halved = fit(
-    model, loader, loaders.val, loss_fn, optimizer, epochs=6, scheduler=scheduler, verbose=False
+    slower, loader, loaders.val, loss_fn, optimizer, epochs=6, scheduler=scheduler, verbose=False
 )
 print("learning rate of each epoch:", halved.learning_rates)
 
 # %% [markdown]
 # ### When the loss explodes
-# With a learning rate that is far too large, the loss becomes infinite and then *nan*, not a number. A bare loop goes
-# on to the end and saves the ruined weights. `train_epoch` stops and says where.
+# With a learning rate that is far too large, the loss grows beyond all bounds and becomes *nan*, not a number. A bare
+# loop goes on with ruined weights to the end. `train_epoch` stops and says where. (A loss that is ruined but still a
+# number is not caught: that is what the curves are for.)
 
 # %% tags=["nbval-ignore-output"]
 from course_utils import NonFiniteLossError
 
-model, _, loader = fresh()
-too_fast = torch.optim.SGD(model.parameters(), lr=1e10)
+ruined, _, loader = fresh()
+too_fast = torch.optim.SGD(ruined.parameters(), lr=1e10)
 try:
-    fit(model, loader, loaders.val, loss_fn, too_fast, epochs=5)
+    fit(ruined, loader, loaders.val, loss_fn, too_fast, epochs=5)
 except NonFiniteLossError as error:
     stopped = error
     print(error)
 
 # %%
-print("the error knows: epoch", stopped.epoch, " learning rate", f"{stopped.learning_rate:g}")
+print("the error knows: in", stopped.where, "at learning rate", f"{stopped.learning_rate:g}")
 
 # %% [markdown]
 # ### Labels that do not fit
 # The other classic: labels from 1 to 10 instead of 0 to 9, or of the wrong type. Both stop at the first such batch.
 
 # %%
-model, optimizer, _ = fresh()
+fourth, optimizer, _ = fresh()
 cpu_images, cpu_labels = next(iter(loaders.train))
 for targets in (torch.full_like(cpu_labels, data.num_classes), cpu_labels.float()):
     try:
-        train_epoch(model, [(cpu_images, targets)], loss_fn, optimizer)
+        train_epoch(fourth, [(cpu_images, targets)], loss_fn, optimizer)
     except ValueError as error:
         print("-", error)
 
@@ -734,7 +746,7 @@ training_loop.momentum_step(momentum_step)
 # - Five steps: `zero_grad`, forward, loss, `backward`, `step`.
 # - `CrossEntropyLoss` takes logits; MSE takes outputs and targets of one shape.
 # - Sums over samples, divided once. Means of means are wrong as soon as the last batch is short.
-# - `train()` and `eval()` switch layers; `no_grad()` only saves memory.
+# - `train()` and `eval()` switch layers; `no_grad()` switches off what `backward` needs.
 # - Look at the validation data after every epoch, at the test data once.
 #
 # **Next:** [the course map](../README.md#the-course) shows what comes after the loop. To keep practising, open
