@@ -3,9 +3,9 @@
     python -m tools.notebooks            all of them
     python -m tools.notebooks 01 03      those whose names start so
 
-Stamping writes the repository's address (pyproject.toml, [project.urls]) into each source: the Colab badge of its
-first cell and its setup cell. Converting and executing gives notebooks/NN_name.ipynb with outputs. A notebook is
-replaced only when it ran to the end.
+Stamping writes the repository's address (pyproject.toml, [project.urls]) into the README's commands and into each
+source: the Colab badge of its first cell and its setup cell. Converting and executing gives notebooks/NN_name.ipynb
+with outputs. A notebook is replaced only when it ran to the end.
 """
 
 import json
@@ -30,7 +30,7 @@ BADGE = re.compile(r"^# \[!\[Open in Colab\].*$", re.MULTILINE)
 SETUP = re.compile(r'^# %% tags=\["setup"\]\n.*?(?=^# %%)', re.MULTILINE | re.DOTALL)
 
 SETUP_CELL = """# %% tags=["setup"]
-# Setup. In a checkout this only finds the course; alone on Colab it fetches it. Torch stays as it is.
+# Setup. In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
 import importlib.util
 import os
 import subprocess
@@ -98,6 +98,13 @@ def stamp(text: str, name: str) -> str:
     return text
 
 
+def stamp_readme(text: str) -> str:
+    """Return the README's ``text`` with the repository's address in its commands up to date."""
+    text = re.sub(r"(?<=git clone )\S+", repository(), text)
+    text = re.sub(r"(?<=git\+)[^\s`]+", repository(), text)
+    return re.sub(r"(?m)^cd \S+$", f"cd {repository().rpartition('/')[2]}", text)
+
+
 def convert(text: str) -> Any:
     """Return the notebook that the source ``text`` describes, not executed yet. The same text gives the same bytes."""
     notebook = jupytext.reads(text, fmt="py:percent")
@@ -153,6 +160,8 @@ def main(prefixes: list[str]) -> int:
     if not sources:
         print(f"No file in {SOURCES.relative_to(ROOT)} starts with {' or '.join(prefixes)}.", file=sys.stderr)
         return 1
+    readme = ROOT / "README.md"
+    readme.write_text(stamp_readme(readme.read_text(encoding="utf-8")), encoding="utf-8")
     failed = 0
     for source in sources:
         started = time.perf_counter()

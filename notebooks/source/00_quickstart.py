@@ -14,7 +14,7 @@
 # apart and rebuilds it by hand; here you see them work together.
 
 # %% tags=["setup"]
-# Setup. In a checkout this only finds the course; alone on Colab it fetches it. Torch stays as it is.
+# Setup. In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
 import importlib.util
 import os
 import subprocess
@@ -65,7 +65,8 @@ loaders = make_loaders(data, batch_size=64)
 
 # %%
 print(
-    f"{len(data.train)} images to train on, {len(data.val)} for validation, {len(data.test)} for the final test"
+    f"images: {len(data.train)} for training, {len(data.val)} for validation, "
+    f"{len(data.test)} for the test"
 )
 images, labels = next(iter(loaders.train))
 print(
@@ -166,9 +167,7 @@ print(f"test accuracy {test.accuracy:.1%} on {test.samples} images, loss {test.l
 
 # %%
 print(f"Every test image counted once? {test.samples == len(data.test)}")
-print(
-    f"Is the test accuracy within 10 points of validation? {abs(test.accuracy - last.accuracy) < 0.1}"
-)
+print(f"Within 10 points of validation? {abs(test.accuracy - last.accuracy) < 0.1}")
 
 # %% [markdown]
 # A number says how often the model is wrong, not how. So we look at the images it is least sure about. `predict`
@@ -196,7 +195,7 @@ plot_images(
     titles,
     wrong=wrong,
     title="Least sure: the answer and how sure it is (a cross: wrong)",
-    alt=f"The sixteen test images with the lowest confidence; {sum(wrong)} of them are classified wrongly.",
+    alt=f"The sixteen least certain test images; {sum(wrong)} of them are classified wrongly.",
 )
 
 # %% [markdown]

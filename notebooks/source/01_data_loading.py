@@ -14,7 +14,7 @@
 # order. Most bugs of a first project are in this step, and most of them raise no error.
 
 # %% tags=["setup"]
-# Setup. In a checkout this only finds the course; alone on Colab it fetches it. Torch stays as it is.
+# Setup. In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
 import importlib.util
 import os
 import subprocess
@@ -96,7 +96,7 @@ plot_images(
     ["read as RGB", "BGR taken for RGB"],
     size=2.6,
     title="The same file, read twice",
-    alt="The same photograph of a temple twice: in its own colours, and with red and blue exchanged.",
+    alt="A photograph of a temple in its own colours, and again with red and blue exchanged.",
 )
 
 # %% [markdown]
@@ -333,7 +333,8 @@ indices = np.arange(len(train_labels))
 split = train_test_split(indices, test_size=0.2, random_state=42, stratify=train_labels)
 same = train_test_split(indices, test_size=0.2, random_state=42, stratify=train_labels)
 print(
-    f"{len(split[0])} + {len(split[1])} = {len(train_labels)};  repeatable: {np.array_equal(split[0], same[0])}"
+    f"{len(split[0])} + {len(split[1])} = {len(train_labels)}; "
+    f"repeatable: {np.array_equal(split[0], same[0])}"
 )
 
 # %%
@@ -375,7 +376,8 @@ mean = scaled.mean(dim=(0, 2, 3))
 std = scaled.std(dim=(0, 2, 3), correction=0)
 standardised = (scaled - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)
 print(
-    f"mean about 0: {standardised.mean().abs() < 1e-3},  std about 1: {(standardised.std() - 1).abs() < 1e-3}"
+    f"mean about 0: {standardised.mean().abs() < 1e-3}, "
+    f"std about 1: {(standardised.std() - 1).abs() < 1e-3}"
 )
 
 # %% [markdown]
@@ -558,7 +560,7 @@ plot_images(
     torch.stack([two, v2.functional.horizontal_flip(two), six, v2.functional.rotate(six, 180)]),
     ["a 2", "mirrored: no digit", "a 6", "turned: a 9"],
     size=1.5,
-    alt="A handwritten 2 and its mirror image, which is no digit; a handwritten 6 and the same turned by 180 degrees, a 9.",
+    alt="A handwritten 2 and its mirror image, which is no digit; a 6 and, turned round, a 9.",
 )
 
 # %% [markdown]
@@ -585,9 +587,7 @@ small = Digits(data.train.images[:150], data.train.labels[:150])
 for drop_last in (False, True):
     loader = DataLoader(small, batch_size=64, drop_last=drop_last)
     sizes = [len(labels) for images, labels in loader]
-    print(
-        f"drop_last={drop_last}: {len(loader)} batches of {sizes} = {sum(sizes)} of {len(small)} samples"
-    )
+    print(f"drop_last={drop_last}: {len(loader)} batches, {sizes} = {sum(sizes)} of {len(small)}")
 
 # %% [markdown]
 # Use `drop_last=True` where a tiny batch does harm (`BatchNorm1d` with one sample raises an error), and never for
@@ -603,7 +603,8 @@ for shuffle in (False, True):
     torch.manual_seed(0)
     first_images, first_labels = next(iter(DataLoader(by_class, batch_size=64, shuffle=shuffle)))
     print(
-        f"shuffle={shuffle}: the first batch has {first_labels.unique().numel()} of {data.num_classes} classes"
+        f"shuffle={shuffle}: the first batch has {first_labels.unique().numel()} "
+        f"of {data.num_classes} classes"
     )
 
 # %% tags=["nbval-ignore-output"]

@@ -15,7 +15,7 @@
 # are found.
 
 # %% tags=["setup"]
-# Setup. In a checkout this only finds the course; alone on Colab it fetches it. Torch stays as it is.
+# Setup. In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
 import importlib.util
 import os
 import subprocess
@@ -220,7 +220,7 @@ plot_images(
     columns=6,
     title="What hand-made windows find",
     size=1.25,
-    alt="Two handwritten digits, each followed by its vertical edges and its horizontal edges as a convolution finds them.",
+    alt="Two handwritten digits, each followed by its vertical and its horizontal edges.",
 )
 
 # %% [markdown]
@@ -298,7 +298,8 @@ for wrong in (torch.zeros(64, 3, 32, 32), torch.zeros(1, 28, 28)):
 sizes = {"(128,)": (128,), "(512, 512)": (512, 512), "()": ()}
 for name, hidden_dims in sizes.items():
     print(
-        f"hidden_dims={name:<11} {count_parameters(MLP((1, 28, 28), 10, hidden_dims=hidden_dims)):>8,} parameters"
+        f"hidden_dims={name:<11}"
+        f"{count_parameters(MLP((1, 28, 28), 10, hidden_dims=hidden_dims)):>8,} parameters"
     )
 print(MLP((1, 28, 28), 10, hidden_dims=(256, 64), dropout_p=0.2))
 
@@ -378,7 +379,7 @@ axis.set(title="Two activations", xlabel="input", ylabel="output")
 axis.legend()
 show(
     figure,
-    alt="ReLU is zero left of 0 and the identity right of it; GELU follows it smoothly, dipping slightly below zero.",
+    alt="ReLU is zero left of 0 and the identity right of it; GELU follows it smoothly.",
 )
 
 # %%
@@ -537,7 +538,7 @@ axis.set(
 axis.legend(loc="lower left")
 show(
     figure,
-    alt="On a logarithmic scale, the spread of the signal stays level for Kaiming, falls for Xavier "
+    alt="On a logarithmic scale, the signal stays level for Kaiming, falls for Xavier "
     "and faster for nn.Linear's own rule, collapses for 0.01 and explodes for 0.2.",
 )
 

@@ -15,7 +15,7 @@
 # of it are slightly wrong.
 
 # %% tags=["setup"]
-# Setup. In a checkout this only finds the course; alone on Colab it fetches it. Torch stays as it is.
+# Setup. In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
 import importlib.util
 import os
 import subprocess
@@ -106,9 +106,7 @@ print(
 # %%
 perfect = torch.tensor([[1.0] + [0.0] * 9])  # the probabilities of a certain and right answer
 print(f"loss of a perfect answer after softmax: {loss_fn(perfect, torch.tensor([0])).item():.3f}")
-print(
-    f"loss of certain logits:                 {loss_fn(perfect * 100, torch.tensor([0])).item():.3f}"
-)
+print(f"loss of certain logits: {loss_fn(perfect * 100, torch.tensor([0])).item():.3f}")
 
 # %% [markdown]
 # ## The five steps
@@ -167,7 +165,7 @@ axis.set(
 axis.legend()
 show(
     figure,
-    alt="The loss of each batch starts near the value for guessing and falls quickly, then more slowly, with small jumps.",
+    alt="The loss of each batch starts near that of guessing and falls, at first quickly.",
 )
 
 # %%
@@ -314,7 +312,7 @@ except ValueError as error:
 
 # %%
 def torch_steps(make_optimizer, gradients):
-    """Return where a weight that starts at 1 ends after PyTorch's optimizer has seen the ``gradients``."""
+    """Return where a weight that starts at 1 ends after these gradients."""
     w = torch.ones(3, dtype=torch.float64, requires_grad=True)
     optimizer = make_optimizer([w])
     for gradient in gradients:
@@ -407,8 +405,8 @@ axes[0].set_ylabel("steep direction")
 axes[0].legend(loc="lower right")
 show(
     figure,
-    alt="Three paths from the same start to the lowest point of a narrow valley. SGD zigzags between "
-    "the steep walls; with momentum it swings and arrives; Adam cuts across, overshoots and returns.",
+    alt="Three paths to the lowest point of a narrow valley. SGD zigzags between its walls; "
+    "with momentum it swings and arrives; Adam cuts across, overshoots and returns.",
 )
 
 # %%
@@ -511,6 +509,7 @@ def fresh():
     )
 
 
+# %%
 ours, optimizer, loader = fresh()
 hand_loss, hand_accuracy = epoch_by_hand(ours, loader, loss_fn, optimizer)
 theirs, optimizer, loader = fresh()
