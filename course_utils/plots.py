@@ -70,8 +70,9 @@ def plot_images(
     vmax = 1 if pixels.is_floating_point() else 255
     columns = min(columns, len(pixels))
     rows = -(-len(pixels) // columns)
+    lines = max((title.count("\n") + 1 for title in titles), default=0)
     height = size * pixels.shape[2] / pixels.shape[3]
-    figsize = ((size + 0.05) * columns, (height + 0.25 * bool(titles)) * rows + 0.3 * bool(title))
+    figsize = ((size + 0.05) * columns, (height + 0.17 * lines + 0.08) * rows + 0.3 * bool(title))
     figure, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")

@@ -30,7 +30,8 @@ BADGE = re.compile(r"^# \[!\[Open in Colab\].*$", re.MULTILINE)
 SETUP = re.compile(r'^# %% tags=\["setup"\]\n.*?(?=^# %%)', re.MULTILINE | re.DOTALL)
 
 SETUP_CELL = """# %% tags=["setup"]
-# Setup. In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
+# @title Setup
+# In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
 import importlib.util
 import os
 import subprocess
@@ -113,6 +114,8 @@ def convert(text: str) -> Any:
         cell["id"] = f"cell-{number:02d}"
         tags = cell.metadata.get("tags")
         cell["metadata"] = {"tags": tags} if tags else {}
+        if tags == ["setup"]:  # folded away, in JupyterLab and on Colab
+            cell["metadata"] |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
     return notebook
 
 

@@ -14,7 +14,8 @@
 # apart and rebuilds it by hand; here you see them work together.
 
 # %% tags=["setup"]
-# Setup. In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
+# @title Setup
+# In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
 import importlib.util
 import os
 import subprocess
@@ -64,19 +65,11 @@ data = load_dataset(DATASET)
 loaders = make_loaders(data, batch_size=64)
 
 # %%
-print(
-    f"images: {len(data.train)} for training, {len(data.val)} for validation, "
-    f"{len(data.test)} for the test"
-)
+parts = {"training": data.train, "validation": data.val, "the final test": data.test}
+print("images for", ", ".join(f"{name}: {len(part)}" for name, part in parts.items()))
 images, labels = next(iter(loaders.train))
-print(
-    "one batch:",
-    tuple(images.shape),
-    images.dtype,
-    "with labels",
-    tuple(labels.shape),
-    labels.dtype,
-)
+print("one batch:", tuple(images.shape), images.dtype)
+print("its labels:", tuple(labels.shape), labels.dtype)
 
 # %% [markdown]
 # The shape of a batch of `digits` reads: 64 images, 1 channel (grey), 28 rows, 28 columns. Always look at the data before you train on it.
@@ -187,14 +180,12 @@ wrong = (predicted != targets)[unsure].tolist()
 titles = []
 for answer, right, sure in zip(predicted[unsure], targets[unsure], confidence[unsure], strict=True):
     name, truth = data.class_names[answer], data.class_names[right]
-    titles.append(
-        f"{name} ({sure:.0%})" if answer == right else f"{name}, not {truth} ({sure:.0%})"
-    )
+    titles.append((name if answer == right else f"{name}, not {truth}") + f"\n{sure:.0%} sure")
 plot_images(
     data.test.images[unsure],
     titles,
     wrong=wrong,
-    title="Least sure: the answer and how sure it is (a cross: wrong)",
+    title="What the model is least sure about (a cross: wrong)",
     alt=f"The sixteen least certain test images; {sum(wrong)} of them are classified wrongly.",
 )
 

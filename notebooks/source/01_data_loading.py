@@ -14,7 +14,8 @@
 # order. Most bugs of a first project are in this step, and most of them raise no error.
 
 # %% tags=["setup"]
-# Setup. In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
+# @title Setup
+# In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
 import importlib.util
 import os
 import subprocess

@@ -15,7 +15,8 @@
 # are found.
 
 # %% tags=["setup"]
-# Setup. In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
+# @title Setup
+# In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
 import importlib.util
 import os
 import subprocess

@@ -15,7 +15,8 @@
 # of it are slightly wrong.
 
 # %% tags=["setup"]
-# Setup. In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
+# @title Setup
+# In a checkout this only finds the course; on Colab it fetches it. Torch stays as it is.
 import importlib.util
 import os
 import subprocess
