@@ -108,12 +108,7 @@ print("parameters by hand:", by_hand, " counted:", sum(p.numel() for p in model.
 
 # %%
 stack = nn.Sequential(
-    nn.Flatten(),
-    nn.Linear(784, 512),
-    nn.ReLU(),
-    nn.Linear(512, 512),
-    nn.ReLU(),
-    nn.Linear(512, 10),
+    nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
 )
 by_hand = (784 * 512 + 512) + (512 * 512 + 512) + (512 * 10 + 10)
 print("parameters by hand:", by_hand, " counted:", sum(p.numel() for p in stack.parameters()))
@@ -378,10 +373,7 @@ axis.plot(x, torch.relu(x), label="ReLU")
 axis.plot(x, nn.functional.gelu(x), label="GELU")
 axis.set(title="Two activations", xlabel="input", ylabel="output")
 axis.legend()
-show(
-    figure,
-    alt="ReLU is zero left of 0 and the identity right of it; GELU follows it smoothly.",
-)
+show(figure, alt="ReLU is zero left of 0 and the identity right of it; GELU follows it smoothly.")
 
 # %%
 normal = 0.5 * (1 + torch.erf(x / 2**0.5))  # the share of a normal distribution below x

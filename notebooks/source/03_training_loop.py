@@ -164,10 +164,7 @@ axis.set(
     title="The loss of each batch, over two epochs", xlabel="step", ylabel="loss", ylim=(0, None)
 )
 axis.legend()
-show(
-    figure,
-    alt="The loss of each batch starts near that of guessing and falls, at first quickly.",
-)
+show(figure, alt="The loss of each batch starts near that of guessing and falls, at first quickly.")
 
 # %%
 print(
