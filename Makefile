@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 .DELETE_ON_ERROR:
 
 # Rebuilt from nothing when the requirements change, so that nothing old stays behind.
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "This needs Python 3.11: install it, or name one with make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip

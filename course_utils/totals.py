@@ -75,7 +75,7 @@ class Totals:
     """
 
     def __init__(self, loss_fn: LossFunction, metrics: Metrics | None, device: torch.device, where: str) -> None:
-        self.batches = 0
+        self.batches = self._batches_read = 0
         self.samples = 0
         self.where = where
         self._loss_fn = loss_fn
@@ -84,10 +84,9 @@ class Totals:
         self._dtype = torch.float32 if device.type == "mps" else torch.float64
         self._loss_sum = self._weight_sum = self._right_sum = self._answer_sum = 0.0
         self._aside: list[tuple[torch.Tensor, Any, torch.Tensor]] = []
-        self._numbers_aside = 0
-        self._shapes: Any = (
-            None  # of outputs and targets put aside: all alike, so the last, short batch is counted alone
-        )
+        self._room = 1  # for so many batches
+        # Of the outputs and targets put aside, which are all alike: a last, short batch is counted alone.
+        self._shapes: Any = None
         # Counted, but not read from the device yet:
         self._losses: list[torch.Tensor] = []
         self._weights: list[torch.Tensor] = []
@@ -106,18 +105,18 @@ class Totals:
         if shapes != self._shapes:
             self._count()
             self._shapes = shapes
+            self._room = 1 if shapes is None else max(1, min(BATCHES_ASIDE, NUMBERS_ASIDE // max(1, outputs.numel())))
         self.batches += 1
         self.samples += targets.shape[0]
         self._aside.append((loss, outputs, targets))
-        self._numbers_aside += 0 if shapes is None else outputs.numel()
         if rate is not None:
             self._rates.append(rate.clone() if isinstance(rate, torch.Tensor) else rate)
         for metric in self._metrics.values():
             metric.update(outputs, targets)
-        if len(self._aside) == BATCHES_ASIDE or self._numbers_aside > NUMBERS_ASIDE:
+        if len(self._aside) >= self._room:
             self._count()
-        if self.batches % READ_EVERY == 0:
-            self._read()
+            if self.batches - self._batches_read >= READ_EVERY:
+                self._read()
 
     def result(self) -> EpochResult:
         """Return the means. This is where the device is waited for.
@@ -157,7 +156,6 @@ class Totals:
             right = torch.count_nonzero((outputs.argmax(1) == targets) & kept)
             self._answers.append(torch.stack([right, torch.count_nonzero(kept)]).to(self._dtype))
         self._aside.clear()
-        self._numbers_aside = 0
 
     def _read(self) -> None:
         """Read the numbers from the device, all in one transfer, and add them to the sums."""
@@ -169,7 +167,7 @@ class Totals:
         losses, weights, answers = numbers[:count], numbers[count : 2 * count], numbers[2 * count :]
         self._right_sum += sum(answers[0::2])
         self._answer_sum += sum(answers[1::2])
-        first = self.batches - count + 1
+        first = self._batches_read + 1
         for batch, (loss, weight) in enumerate(zip(losses, weights, strict=True), start=first):
             if weight == 0:  # every target is ignored: no sample to take a mean of
                 continue
@@ -178,6 +176,7 @@ class Totals:
                 raise NonFiniteLossError(loss, batch, self.where, rate)
             self._loss_sum += loss * weight
             self._weight_sum += weight
+        self._batches_read = self.batches
         for read in (self._losses, self._weights, self._answers, self._rates):
             read.clear()
 
