@@ -24,8 +24,9 @@ $(READY): requirements.txt
 lab: $(READY)
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/00_quickstart.ipynb $(LAB_OPTIONS)
 
+# Two processes with one thread each: with more they would wait for one another.
 test: $(READY)
-	$(BIN)/python -m pytest --nbval --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --numprocesses 2 --dist loadfile
 
 notebooks: $(READY)
 	$(BIN)/python -m tools.notebooks $(ONLY)

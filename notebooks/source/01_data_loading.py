@@ -401,7 +401,7 @@ if DATASET == "mnist":
 
 # %%
 everything = torch.cat([data.train.images, data.val.images, data.test.images]).float() / 255
-print(f"mean of the training part: {mean.mean():.5f}, of all images: {everything.mean():.5f}")
+print(f"mean of the training part: {mean.mean():.4f}, of all images: {everything.mean():.4f}")
 
 # %% [markdown]
 # With a step that looks at the *labels* the same mistake invents results. Here is pure noise with random labels, so

@@ -412,7 +412,9 @@ crossings = {
     name: int((points[1:, 1] * points[:-1, 1] < 0).sum()) for name, points in paths.items()
 }
 left = {name: points[-1].norm().item() for name, points in paths.items()}
-print("crossings of the valley in 40 steps:", crossings)
+print(
+    "plain SGD crosses the valley most often:", crossings["SGD, lr 0.9"] == max(crossings.values())
+)
 print("momentum ends nearer than plain SGD:", left["+ momentum 0.7"] < left["SGD, lr 0.9"])
 
 # %% [markdown]
