@@ -10,12 +10,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: lab test notebooks lint bench
+.PHONY: help lab test notebooks lint bench
 .DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^#   //p' Makefile
 
 # Rebuilt from nothing when the requirements change, so that nothing old stays behind.
 $(READY): requirements.txt
-	@command -v $(PYTHON) >/dev/null || { echo "This needs Python 3.11: install it, or name one with make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { echo "This needs Python 3.11: install it, or name yours: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up $(VENV): about 7 GB, some minutes, only this time."
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
@@ -26,7 +30,7 @@ lab: $(READY)
 
 # Two processes with one thread each: with more they would wait for one another.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --numprocesses 2 --dist loadfile
+	env -u COURSE_DATASET OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --numprocesses 2 --dist loadfile
 
 notebooks: $(READY)
 	$(BIN)/python -m tools.notebooks $(ONLY)

@@ -33,6 +33,8 @@ def make_loader(
     ``seed_everything`` sets. With workers, the data set's class and its transforms must live in a module, not in a
     notebook cell or a lambda, because fresh processes import them (on macOS and Windows, on Linux from Python 3.14).
 
+    For tensors in memory: ``make_loader(TensorDataset(inputs, targets), shuffle=True)``.
+
     Raises:
         ValueError: ``batch_size`` is less than 1, or the data set is empty.
 

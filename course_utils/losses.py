@@ -31,6 +31,8 @@ def compute_loss(loss_fn: LossFunction, outputs: Any, targets: torch.Tensor, bat
     shapes that only broadcasting makes equal, class probabilities that are no floats, and losses that are no mean
     over the batch. ``batch`` and ``where`` (3, "epoch 2") name the batch, for the sentence.
     """
+    if isinstance(loss_fn, type):
+        raise TypeError(f"loss_fn is the class {loss_fn.__name__}: make one of it, with {loss_fn.__name__}().")
     if _is_elementwise(loss_fn) or (_is_class_loss(loss_fn) and targets.shape == getattr(outputs, "shape", None)):
         _refuse(_explain(loss_fn, outputs, targets, f"batch {batch} of {where}"))
     try:

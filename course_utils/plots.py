@@ -6,6 +6,8 @@ Importing this module brings matplotlib and gives it the course's style.
 import math
 from collections.abc import Sequence
 
+import IPython
+import IPython.display
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
@@ -20,14 +22,15 @@ plt.style.use("course_utils.course")
 def show(figure: Figure, *, alt: str) -> None:
     """Display ``figure`` in the notebook with ``alt``, what it shows in one or two sentences, and close it.
 
-    The text goes where notebook viewers look for it, into the output's metadata.
-    Raises a ValueError if ``alt`` is empty.
+    The text goes where notebook viewers look for it, into the output's metadata. In a script the figure is shown as
+    matplotlib shows figures. Raises a ValueError if ``alt`` is empty.
     """
-    from IPython.display import display
-
     if not alt.strip():
         raise ValueError("alt is empty, but a reader who cannot see the figure needs it: say what the figure shows.")
-    display(figure, metadata={"image/png": {"alt": alt}})  # type: ignore[no-untyped-call]
+    if IPython.get_ipython() is None:
+        plt.show()
+    else:
+        IPython.display.display(figure, metadata={"image/png": {"alt": alt}})  # type: ignore[no-untyped-call]
     plt.close(figure)
 
 

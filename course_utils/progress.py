@@ -24,6 +24,11 @@ def iterate(loader: Iterable[Any], where: str, *, shown: bool) -> Iterator[Any]:
                 f"Batch {count} of {where} is a {type(batch).__name__}, not a pair: the loader must give "
                 "(inputs, targets)."
             )
+        if getattr(batch[1], "ndim", 0) == 0:
+            raise ValueError(
+                f"The targets of batch {count} of {where} are one {type(batch[1]).__name__}, not a tensor for a batch: "
+                "give a DataLoader, not the data set itself."
+            )
         yield batch
         if bar is not None:
             bar.update()

@@ -45,7 +45,8 @@ def train_epoch(
     """Train ``model`` on every batch of ``loader`` once and return its exact loss and accuracy.
 
     Both are measured while the weights change, on each batch before its step; so they differ a little from what
-    :func:`evaluate` finds on the same data afterwards.
+    :func:`evaluate` finds on the same data afterwards. Where targets are not class numbers, as in regression, the
+    accuracy is nan; ``metrics`` can measure what fits.
 
     Args:
         model: takes ``inputs`` and returns logits of shape (batch, classes, ...), or what ``loss_fn`` wants.
@@ -215,6 +216,10 @@ def _check_device(model: nn.Module, device: torch.device | str | None) -> torch.
 
 
 def _check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(
+            f"The optimizer is a {type(optimizer).__name__}: the order is model, loader, loss_fn, optimizer."
+        )
     held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     if held and not any(parameter.device.type == device.type for parameter in held):
         raise ValueError(

@@ -1,18 +1,21 @@
 """The notebooks as files: what their sources say, executed in order, complete, light, and without traces."""
 
+import io
 import json
 import os
 import re
+import tokenize
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.inputtransformer2 import TransformerManager
 
 from tests.notebook_files import NAMES, NOTEBOOKS, ROOT, cells, notebook, tags_of, text_of
 from tools.notebooks import convert, repository, stamp, stamp_readme
 
-MAGICS: set[str] = set()  # those that the course may use; %tensorboard, for example, would be added with its lesson
+MAGICS: set[str] = set()  # those that the course may use: none yet
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -71,15 +74,21 @@ def test_every_code_cell_was_executed_in_order(name: str) -> None:
 
 
 def test_no_cell_escapes_the_comparison(name: str) -> None:
-    """Nbval passes a cell with a bad magic, and fails one with a trailing semicolon."""
+    """Nbval passes a cell with a bad magic; what a trailing semicolon hides, it cannot compare."""
     for cell in cells(name, "code"):
         source = text_of(cell)
-        assert not source.rstrip().endswith(";"), source
-        assert not set(tags_of(cell)) & {"nbval-skip", "raises-exception"}, source
-        for line in source.splitlines():
-            magic = re.match(r"\s*(%%?\w+|!)", line)
-            assert magic is None or magic[1] in MAGICS, line
-    assert {magic.lstrip("%") for magic in MAGICS} <= set(InteractiveShell.instance().magics_manager.magics["line"])
+        where = f"{name}, [{cell['execution_count']}]"
+        assert not set(tags_of(cell)) & {"nbval-skip", "raises-exception"}, f"{where}: take the tag off"
+        magics = re.findall(r"get_ipython\(\)\.\w+\('(\w+)", TransformerManager().transform_cell(source))
+        assert set(magics) <= MAGICS, f"{where}: take out the magic or shell command {magics}"
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        code = [token.string for token in tokens if token.type in (tokenize.OP, tokenize.NAME, tokenize.STRING)]
+        assert code[-1] != ";", f"{where}: take off the trailing semicolon"
+
+
+@pytest.mark.parametrize("line", ["%time x", "!ls", "x = !ls", "x = %sx ls", "print?", "%nosuchmagic", "%%bash\nls"])
+def test_the_lint_knows_every_form_of_magic(line: str) -> None:
+    assert "get_ipython()" in TransformerManager().transform_cell(line)
 
 
 def test_more_code_cells_are_compared_than_ignored(name: str) -> None:
@@ -193,3 +202,14 @@ def test_the_readme_lists_every_notebook_with_its_time() -> None:
         time = re.search(r"\*\*Time:\*\* (\d+) minutes", text_of(cells(name, "markdown")[0]))
         assert time is not None
         assert re.search(rf"\(notebooks/{name}\.ipynb\).*\b{time[1]} min\b", readme), name
+
+
+def test_the_readmes_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert example is not None
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(example[1], names)
+    assert names["result"].accuracy > 0.9
+    assert names["logits"].shape == (360, 10)

@@ -20,6 +20,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
         figures.append((figure, metadata["image/png"]["alt"]))
 
     monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.setattr("IPython.get_ipython", object)
     return figures
 
 
@@ -78,3 +79,14 @@ def test_history_of_a_regression_has_no_accuracy(shown: list[Any]) -> None:
     assert len(figure.axes) == 1
     assert figure.axes[0].get_ylim()[0] <= -1
     assert "nan" not in alt
+
+
+def test_in_a_script_matplotlib_shows_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    plt.switch_backend("Agg")
+    calls: list[int] = []
+    monkeypatch.setattr("IPython.get_ipython", lambda: None)
+    monkeypatch.setattr(plt, "show", lambda: calls.append(len(plt.get_fignums())))
+    figure, _ = plt.subplots()
+    show(figure, alt="An empty pair of axes.")
+    assert calls == [1]
+    assert not plt.get_fignums()

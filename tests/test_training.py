@@ -562,6 +562,17 @@ def test_a_loader_that_gives_no_pairs(ragged: Batches) -> None:
         train(make_model(), [inputs for inputs, _ in ragged])
 
 
+def test_arguments_mixed_up(ragged: Batches) -> None:
+    model = make_model()
+    with pytest.raises(TypeError, match="order is model, loader, loss_fn, optimizer"):
+        train_epoch(model, ragged, sgd(model), CROSS_ENTROPY)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"class CrossEntropyLoss: make one of it, with CrossEntropyLoss\(\)"):
+        train(model, ragged, nn.CrossEntropyLoss)
+    inputs, targets = whole(ragged)
+    with pytest.raises(ValueError, match="not a tensor for a batch: give a DataLoader, not the data set itself"):
+        train(model, TensorDataset(inputs, targets))
+
+
 def test_model_and_optimizer_on_different_devices(ragged: Batches) -> None:
     model = make_model()
     optimizer = sgd(model)
