@@ -151,7 +151,11 @@ class Totals:
             self._weights.append(torch.full_like(self._losses[-1], len(targets) / len(losses)))
         else:
             self._weights.append(weights.view(len(losses), -1).sum(1).to(self._dtype))
-        if self._shapes is not None and has_classes(outputs := torch.cat(all_outputs), targets):
+        if (
+            self._shapes is not None
+            and has_classes(outputs := torch.cat(all_outputs), targets)
+            and outputs.shape[1] > 1
+        ):
             kept = is_kept(self._loss_fn, targets)
             right = torch.count_nonzero((outputs.argmax(1) == targets) & kept)
             self._answers.append(torch.stack([right, torch.count_nonzero(kept)]).to(self._dtype))

@@ -83,7 +83,6 @@ def train_epoch(
     where = "the epoch" if epoch is None else f"epoch {epoch}"
     totals = Totals(loss_fn, metrics, device, where)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    samples_first = 1
     group_weight: int | float | torch.Tensor = 0
 
     def step(loss: torch.Tensor) -> None:

@@ -128,6 +128,14 @@ def test_outputs_in_the_shape_of_a_sequence_model() -> None:
     assert result.samples == 4
 
 
+def test_one_output_answers_no_question_of_class() -> None:
+    """A binary model with a loss of its own: the largest of one logit says nothing."""
+    outputs, targets = torch.randn(6, 1), torch.tensor([0, 1, 0, 1, 1, 1])
+    binary = nn.functional.binary_cross_entropy_with_logits
+    result = evaluate(nn.Identity(), [(outputs, targets)], lambda o, t: binary(o.squeeze(1), t.float()))
+    assert math.isnan(result.accuracy)
+
+
 def test_labels_may_be_bytes() -> None:
     outputs, targets = torch.randn(500, 200), torch.randint(0, 200, (500,), dtype=torch.uint8)
     assert (targets == 156).any()  # which is -100 among bytes

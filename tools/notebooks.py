@@ -123,7 +123,6 @@ def execute(notebook: Any) -> None:
     """Run all cells in the notebooks' folder, in a fresh kernel of this environment."""
     # --sys-prefix kernels first: a kernel of the same name elsewhere belongs to another environment.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    os.environ["PYTHONHASHSEED"] = "0"
     client = NotebookClient(
         notebook,
         timeout=120,
