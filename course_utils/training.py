@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from course_utils.device import device_of, move_to
+from course_utils.arguments import check_device, check_optimizer, check_options
+from course_utils.device import move_to
 from course_utils.losses import LossFunction, check_labels, compute_loss, loss_weight
 from course_utils.modes import modes_kept
 from course_utils.progress import iterate
@@ -76,9 +77,9 @@ def train_epoch(
 
     A GPU is waited for once, at the end (and once in 1,000 batches), not at every step; a GradScaler waits by itself.
     """
-    device = _check_device(model, device)
-    _check_optimizer(model, optimizer, device)
-    _check_options(clip_norm, accumulate, amp_dtype, scaler, scheduler, device)
+    device = check_device(model, device)
+    check_optimizer(model, optimizer, device)
+    check_options(clip_norm, accumulate, amp_dtype, scaler, scheduler, device)
     autocast = _autocast(device, amp_dtype)
     where = "the epoch" if epoch is None else f"epoch {epoch}"
     totals = Totals(loss_fn, metrics, device, where)
@@ -150,7 +151,7 @@ def evaluate(
     Meanwhile the model is in evaluation mode (Dropout off, BatchNorm with its running statistics); afterwards every
     part of it has its own mode back. No gradients are kept. Arguments and errors are those of :func:`train_epoch`.
     """
-    device = _check_device(model, device)
+    device = check_device(model, device)
     autocast = _autocast(device, amp_dtype)
     where = "the evaluation" if epoch is None else f"the evaluation after epoch {epoch}"
     totals = Totals(loss_fn, metrics, device, where)
@@ -177,7 +178,7 @@ def predict(
     Raises:
         ValueError: the loader gave no batches.
     """
-    device = _check_device(model, device)
+    device = check_device(model, device)
     all_outputs: list[torch.Tensor] = []
     all_targets: list[torch.Tensor] = []
     with modes_kept(model), torch.no_grad():
@@ -202,56 +203,3 @@ def _loss(loss_fn: LossFunction, outputs: Any, labels: Any, targets: Any, totals
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
-
-
-def _check_device(model: nn.Module, device: torch.device | str | None) -> torch.device:
-    own = device_of(model)
-    if device is None:
-        return own
-    device = torch.device(device)
-    if device.type != own.type and next(model.parameters(), None) is not None:
-        raise ValueError(f"device is {device}, but the model is on {own}: call model.to({str(device)!r}) first.")
-    return device
-
-
-def _check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise TypeError(
-            f"The optimizer is a {type(optimizer).__name__}: the order is model, loader, loss_fn, optimizer."
-        )
-    held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    if held and not any(parameter.device.type == device.type for parameter in held):
-        raise ValueError(
-            f"The model is on {device}, but the optimizer's parameters are on {held[0].device}: move the model "
-            "first, then create the optimizer from model.parameters()."
-        )
-    own = {id(parameter) for parameter in model.parameters()}
-    if not any(id(parameter) in own for parameter in held):
-        raise ValueError(
-            "The optimizer holds no parameter of this model, so training would change nothing: create the "
-            "optimizer from model.parameters() after the model."
-        )
-
-
-def _check_options(
-    clip_norm: float | None,
-    accumulate: int,
-    amp_dtype: torch.dtype | None,
-    scaler: torch.amp.GradScaler | None,
-    scheduler: torch.optim.lr_scheduler.LRScheduler | None,
-    device: torch.device,
-) -> None:
-    if accumulate < 1:
-        raise ValueError(f"accumulate is {accumulate}, but it counts the batches of one step: give 1 or more.")
-    if clip_norm is not None and not clip_norm > 0:
-        raise ValueError(f"clip_norm is {clip_norm}, but it is the largest norm allowed: give a number above 0.")
-    if amp_dtype is torch.float16 and (scaler is None or not scaler.is_enabled()):
-        raise ValueError(
-            "amp_dtype=torch.float16 needs a scaler that is switched on, or small gradients become 0: pass "
-            f"scaler=torch.amp.GradScaler({device.type!r}), or use torch.bfloat16."
-        )
-    if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-        raise ValueError(
-            "ReduceLROnPlateau needs the validation loss of each epoch, so it cannot be stepped after a batch: give it "
-            "to fit, without step_scheduler, or step it yourself after evaluate."
-        )
