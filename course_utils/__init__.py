@@ -4,9 +4,12 @@ Everything here is taught by hand in the notebooks first. ``course_utils.plots``
 because it brings matplotlib; what stands here needs only torch and NumPy to be imported.
 """
 
+from course_utils.cards import write_model_card
+from course_utils.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from course_utils.data import ImageData, ImageDataset, load_dataset
 from course_utils.device import get_device, move_to, seed_everything
-from course_utils.fitting import History, fit
+from course_utils.fitting import fit
+from course_utils.history import History
 from course_utils.loaders import Loaders, make_loader, make_loaders
 from course_utils.models import MLP, SmallCNN, count_parameters, summarize
 from course_utils.totals import EpochResult, NonFiniteLossError
@@ -14,6 +17,7 @@ from course_utils.training import Predictions, evaluate, predict, train_epoch
 
 __all__ = [
     "MLP",
+    "CheckpointError",
     "EpochResult",
     "History",
     "ImageData",
@@ -26,12 +30,15 @@ __all__ = [
     "evaluate",
     "fit",
     "get_device",
+    "load_checkpoint",
     "load_dataset",
     "make_loader",
     "make_loaders",
     "move_to",
     "predict",
+    "save_checkpoint",
     "seed_everything",
     "summarize",
     "train_epoch",
+    "write_model_card",
 ]

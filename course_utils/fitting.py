@@ -2,57 +2,19 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
+from course_utils.arguments import check_device
+from course_utils.history import History
 from course_utils.losses import LossFunction
-from course_utils.totals import EpochResult, Metrics
+from course_utils.resuming import Saver
+from course_utils.totals import EpochResult, Metrics, Totals
 from course_utils.training import evaluate, train_epoch
-
-
-@dataclass
-class History:
-    """What every epoch of a training gave, in order; entry 0 is epoch 1.
-
-    ``learning_rates`` holds the learning rate at the start of each epoch (of the first parameter group).
-    """
-
-    train: list[EpochResult] = field(default_factory=list)
-    val: list[EpochResult] = field(default_factory=list)
-    learning_rates: list[float] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        """Return the number of epochs."""
-        return len(self.val)
-
-    @property
-    def best_epoch(self) -> int:
-        """The epoch, from 1, with the lowest validation loss; the first one of equals.
-
-        Raises:
-            ValueError: there is no epoch yet.
-        """
-        if not self.val:
-            raise ValueError("The history is empty, so it has no best epoch: train at least one epoch first.")
-        return 1 + min(range(len(self)), key=lambda index: self.val[index].loss)
-
-    def as_dict(self) -> dict[str, list[Any]]:
-        """Return the history as columns, one entry an epoch, ready for ``pandas.DataFrame``."""
-        columns: dict[str, list[Any]] = {
-            "epoch": list(range(1, len(self) + 1)),
-            "learning_rate": list(self.learning_rates),
-        }
-        for part, results in (("train", self.train), ("val", self.val)):
-            columns[f"{part}_loss"] = [result.loss for result in results]
-            columns[f"{part}_accuracy"] = [result.accuracy for result in results]
-            for name in results[0].metrics if results else ():
-                columns[f"{part}_{name}"] = [result.metrics[name] for result in results]
-        columns["seconds"] = [train.seconds + val.seconds for train, val in zip(self.train, self.val, strict=True)]
-        return columns
 
 
 def fit(
@@ -72,6 +34,10 @@ def fit(
     scaler: torch.amp.GradScaler | None = None,
     metrics: Metrics | None = None,
     callbacks: Sequence[Callable[[History], bool | None]] = (),
+    checkpoint_dir: str | Path | None = None,
+    checkpoint_every: int | None = None,
+    keep_last: int = 3,
+    resume: bool = False,
     verbose: bool = True,
     progress: bool = True,
 ) -> History:
@@ -88,11 +54,23 @@ def fit(
             each epoch, OneCycleLR and CyclicLR after every optimizer step, all others after every epoch.
         step_scheduler: "batch" or "epoch", for a scheduler that you built for the other rhythm (a LambdaLR that
             warms up over the first 100 steps, say).
-        callbacks: each is called with the history after every epoch; training ends when one returns True.
+        callbacks: each is called with the history after every epoch; training ends when one returns True. One with
+            ``state_dict`` and ``load_state_dict`` is saved and resumed like the optimizer.
+        checkpoint_dir: a folder for checkpoints. After each epoch the whole training is saved there as
+            ``epoch_0001.pt`` and so on, and the weights of the epoch with the lowest validation loss as ``best.pt``.
+            :func:`load_checkpoint` reads both.
+        checkpoint_every: also save inside an epoch, whenever so many optimizer steps of it are done.
+        keep_last: how many checkpoints to keep, apart from ``best.pt``.
+        resume: go on from the last good checkpoint in ``checkpoint_dir``, or start if there is none. Set everything up
+            as for a new training; then it ends with the weights and the history of a training that was never
+            interrupted, bit for bit (on a GPU with ``seed_everything(deterministic=True)``). What model, optimizer,
+            scheduler, loaders and the global random numbers held is replaced.
         verbose: print a line an epoch.
 
     Raises:
         ValueError, NonFiniteLossError: as :func:`train_epoch` does; the sentence names the epoch.
+        CheckpointError: a checkpoint cannot be written or read, or it belongs to another training.
+        FileExistsError: ``checkpoint_dir`` holds checkpoints, and ``resume`` is not set.
     """
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, but training needs at least one pass over the data: give 1 or more.")
@@ -100,12 +78,41 @@ def fit(
         raise ValueError(f"step_scheduler is {step_scheduler!r}: give 'batch' or 'epoch', or leave it out.")
     if step_scheduler is None:
         step_scheduler = "batch" if isinstance(scheduler, (OneCycleLR, CyclicLR)) else "epoch"
+    if checkpoint_dir is None and (resume or checkpoint_every is not None):
+        raise ValueError("resume and checkpoint_every need a folder with checkpoints: give checkpoint_dir as well.")
+    for name, value in (("checkpoint_every", checkpoint_every), ("keep_last", keep_last)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}, but it is a count: give 1 or more.")
+    device = check_device(model, device)
     history = History()
-    for epoch in range(1, epochs + 1):
-        history.learning_rates.append(float(optimizer.param_groups[0]["lr"]))
+    saver = None
+    if checkpoint_dir is not None:
+        parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler}
+        parts |= {f"callback {n}": call for n, call in enumerate(callbacks, start=1) if hasattr(call, "state_dict")}
+        saver = Saver(
+            Path(checkpoint_dir),
+            parts={name: part for name, part in parts.items() if part is not None},
+            train_loader=train_loader,
+            val_loader=val_loader,
+            metrics=metrics,
+            accumulate=accumulate,
+            every=checkpoint_every,
+            keep_last=keep_last,
+            resume=resume,
+        )
+        resumed = saver.resume(history, epochs) if resume else None
+        if verbose and resumed is not None:
+            print(f"resumed from {resumed}")
+    for epoch in range(len(history) + 1, epochs + 1):
+        if history.stopped:
+            break
+        totals = Totals(loss_fn, metrics, device, f"epoch {epoch}")
+        batches, on_step = (train_loader, None) if saver is None else saver.begin_epoch(history, totals)
+        if len(history.learning_rates) < epoch:  # else the epoch is being resumed
+            history.learning_rates.append(float(optimizer.param_groups[0]["lr"]))
         train = train_epoch(
             model,
-            train_loader,
+            batches,
             loss_fn,
             optimizer,
             device=device,
@@ -115,8 +122,9 @@ def fit(
             amp_dtype=amp_dtype,
             scaler=scaler,
             metrics=metrics,
+            on_step=on_step,
             progress=progress,
-            epoch=epoch,
+            totals=totals,
         )
         val = evaluate(
             model,
@@ -137,8 +145,9 @@ def fit(
         if verbose:
             print(_line(epoch, epochs, train, val))
         answers = [callback(history) for callback in callbacks]
-        if any(answers):
-            break
+        history.stopped = any(answers)
+        if saver is not None:
+            saver.save_epoch(history)
     return history
 
 

@@ -7,18 +7,18 @@ from typing import Any
 BAR_AFTER = 2.0  # seconds
 
 
-def iterate(loader: Iterable[Any], where: str, *, shown: bool) -> Iterator[Any]:
+def iterate(loader: Iterable[Any], where: str, *, shown: bool, done: int = 0) -> Iterator[Any]:
     """Yield the batches of ``loader``, drawing a tqdm bar from the moment the pass has taken two seconds.
 
-    ``where`` names the pass, as in "epoch 3", on the bar and in errors.
+    ``where`` names the pass, as in "epoch 3", on the bar and in errors. ``done`` batches came before these.
 
     Raises:
         ValueError: the loader gave no batches, or something that is not a pair.
     """
     started = time.perf_counter()
     bar: Any = None
-    count = 0
-    for count, batch in enumerate(loader, start=1):
+    count = done
+    for count, batch in enumerate(loader, start=done + 1):
         if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
             raise ValueError(
                 f"Batch {count} of {where} is a {type(batch).__name__}, not a pair: the loader must give "
@@ -35,7 +35,7 @@ def iterate(loader: Iterable[Any], where: str, *, shown: bool) -> Iterator[Any]:
         elif shown and time.perf_counter() - started > BAR_AFTER:
             from tqdm.auto import tqdm
 
-            bar = tqdm(desc=where, total=_length(loader), initial=count, leave=False, unit="batch")
+            bar = tqdm(desc=where, total=length(loader), initial=count, leave=False, unit="batch")
     if bar is not None:
         bar.close()
     if count == 0:
@@ -45,7 +45,8 @@ def iterate(loader: Iterable[Any], where: str, *, shown: bool) -> Iterator[Any]:
         )
 
 
-def _length(loader: Iterable[Any]) -> int | None:
+def length(loader: Iterable[Any]) -> int | None:
+    """Return the number of batches that ``loader`` gives, or None if it does not know."""
     try:
         return len(loader)  # type: ignore[arg-type]
     except TypeError:  # it does not know how many batches it has

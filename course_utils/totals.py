@@ -1,5 +1,6 @@
 """The sums of one pass over the data: exact with a ragged last batch, and read from the device once."""
 
+import copy
 import math
 import time
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from course_utils.losses import LossFunction, has_classes, is_kept, target_weigh
 READ_EVERY = 1000  # batches between two looks at the sums, so that an epoch of any length needs little memory
 BATCHES_ASIDE = 64  # what is put aside before it is counted: not more batches than this,
 NUMBERS_ASIDE = 2**18  # and not more outputs in them
+SUMS = ("batches", "samples", "_loss_sum", "_weight_sum", "_right_sum", "_answer_sum")  # what a checkpoint needs
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -138,6 +140,31 @@ class Totals:
             batches=self.batches,
             metrics=values,
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums so far, for a checkpoint inside an epoch. The device is waited for.
+
+        Raises:
+            NonFiniteLossError: the loss of a batch was nan or infinite: a checkpoint after it would be worth nothing.
+        """
+        self._read()
+        sums = {name: getattr(self, name) for name in SUMS}
+        metrics = {}
+        for name, metric in self._metrics.items():
+            whole = copy.deepcopy(metric)
+            if hasattr(whole, "persistent"):  # torchmetrics leaves its sums out otherwise
+                whole.persistent(True)
+            metrics[name] = whole.state_dict()
+        return {"sums": sums, "metrics": metrics, "seconds": time.perf_counter() - self._started}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the sums that :meth:`state_dict` returned."""
+        for name, value in state["sums"].items():
+            setattr(self, name, value)
+        self._batches_read = self.batches
+        self._started = time.perf_counter() - state["seconds"]
+        for name, metric in self._metrics.items():
+            metric.load_state_dict(state["metrics"][name])
 
     def _count(self) -> None:
         """Count what was put aside, as one large batch. The numbers stay on the device."""

@@ -42,6 +42,7 @@ def train_epoch(
     on_step: Callable[[int, torch.Tensor], None] | None = None,
     progress: bool = True,
     epoch: int | None = None,
+    totals: Totals | None = None,
 ) -> EpochResult:
     """Train ``model`` on every batch of ``loader`` once and return its exact loss and accuracy.
 
@@ -69,6 +70,8 @@ def train_epoch(
             on the device: reading it with ``.item()`` waits for the GPU). The gradients are still there.
         progress: show a bar if the epoch takes longer than two seconds.
         epoch: number for the bar and for error messages.
+        totals: where to add up the sums, in place of new ones. ``fit`` passes those of an interrupted epoch, and a
+            loader that gives the batches after it.
 
     Raises:
         NonFiniteLossError: a loss was nan or infinite; noticed when the sums are read, at the latest at the end.
@@ -81,8 +84,8 @@ def train_epoch(
     check_optimizer(model, optimizer, device)
     check_options(clip_norm, accumulate, amp_dtype, scaler, scheduler, device)
     autocast = _autocast(device, amp_dtype)
-    where = "the epoch" if epoch is None else f"epoch {epoch}"
-    totals = Totals(loss_fn, metrics, device, where)
+    if totals is None:
+        totals = Totals(loss_fn, metrics, device, "the epoch" if epoch is None else f"epoch {epoch}")
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     group_weight: int | float | torch.Tensor = 0
 
@@ -111,7 +114,7 @@ def train_epoch(
     with modes_kept(model):
         if not model.training:
             model.train()
-        for inputs, labels in iterate(loader, where, shown=progress):
+        for inputs, labels in iterate(loader, totals.where, shown=progress, done=totals.batches):
             inputs, targets = move_to(inputs, device), move_to(labels, device)
             if totals.batches % accumulate == 0:
                 optimizer.zero_grad()

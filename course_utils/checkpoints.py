@@ -1,0 +1,191 @@
+"""Checkpoint files: there whole or not at all, and checked when they are read."""
+
+import contextlib
+import io
+import os
+import pickle
+import re
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FORMAT = "course_utils checkpoint 1"
+# epoch_0003.pt after three epochs, epoch_0004_batch_000120.pt inside the fourth.
+NAME = re.compile(r"epoch_(\d{4,})(?:_batch_(\d{6,}))?\.pt")
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint cannot be written, read or used; the sentence says which one, why, and what to do."""
+
+
+def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
+    """Write ``state`` to ``path`` in one step: who reads it finds the old file or the new one, never half of one.
+
+    ``state`` may hold tensors, numbers, strings, None, and dicts, lists and tuples of them: what ``state_dict``
+    returns, and what :func:`load_checkpoint` can read without running code. It is put together in memory first. The
+    same holds after the power fails, as far as the disk keeps its promises.
+
+    Raises:
+        CheckpointError: the disk is full, the folder cannot be written to, or the like. What stood at ``path`` before
+            still stands there.
+    """
+    content = io.BytesIO()
+    torch.save({"format": FORMAT, **state}, content)
+    write_file(Path(path), content.getbuffer())
+
+
+def write_file(path: Path, content: bytes | memoryview) -> None:
+    """Write ``content`` beside ``path``, bring it to the disk, and only then give it its name.
+
+    Raises:
+        CheckpointError: as :func:`save_checkpoint` does.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        try:
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} could not be written ({_reason(error)}): make room or choose another folder. What was saved "
+            "before is still there."
+        ) from error
+    _sync_folder(path.parent)
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Return the state that :func:`save_checkpoint` wrote to ``path``, with all tensors on the CPU.
+
+    Every byte is compared with its checksum first, which ``torch.load`` does not do, and nothing in the file can run
+    code (``weights_only=True``). ``load_state_dict`` takes the tensors to the device where they belong.
+
+    Raises:
+        CheckpointError: there is no such file, it is damaged, or something else wrote it.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({_reason(error)}): check the path.") from error
+    if not content:
+        raise CheckpointError(f"{path} is empty: it was damaged after it was written; use another checkpoint.")
+    if not content.startswith(b"PK"):
+        raise CheckpointError(f"{path} is no checkpoint, or damaged: use one that save_checkpoint or fit wrote.")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"{damaged} does not fit its checksum")
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than tensors and plain values, so reading it could run code: save state_dicts, not "
+            "objects, with save_checkpoint."
+        ) from error
+    except Exception as error:  # what a damaged archive makes zipfile and torch raise is not documented
+        raise CheckpointError(f"{path} is damaged ({_reason(error)}): use another checkpoint.") from error
+    if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
+        raise CheckpointError(
+            f"{path} is a file of PyTorch's, but no checkpoint: use one that save_checkpoint or fit wrote."
+        )
+    return state
+
+
+def prepare_folder(folder: Path, *, resume: bool) -> None:
+    """Make ``folder`` ready for checkpoints, so that what cannot work fails before the first epoch, not after it.
+
+    Raises:
+        CheckpointError: the folder cannot be made or written to.
+        FileExistsError: it holds checkpoints, and they are not to be resumed from.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        for part in folder.glob("*.pt.part"):  # of a program that was killed while it wrote
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"Checkpoints cannot be written to {folder} ({_reason(error)}): give a folder that you may write to."
+        ) from error
+    found = list_checkpoints(folder)
+    if found and not resume:
+        raise FileExistsError(
+            f"{folder} holds the checkpoints of another training, up to {found[-1].name}: pass resume=True to go on "
+            "with it, or give another checkpoint_dir."
+        )
+
+
+def checkpoint_name(epoch: int, batch: int = 0) -> str:
+    """Return the name of the file after ``epoch`` whole epochs, or after ``batch`` batches of the next one."""
+    return f"epoch_{epoch + 1:04d}_batch_{batch:06d}.pt" if batch else f"epoch_{epoch:04d}.pt"
+
+
+def list_checkpoints(folder: str | Path) -> list[Path]:
+    """Return the checkpoints of ``fit`` in ``folder``, apart from ``best.pt``; the one that got farthest is last."""
+    return sorted((path for path in Path(folder).glob("epoch_*.pt") if NAME.fullmatch(path.name)), key=_progress)
+
+
+def latest_checkpoint(folder: str | Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return the checkpoint in ``folder`` that got farthest, as its path and its state; None if there is none.
+
+    One that is damaged is passed over, with a warning, for the one before it.
+
+    Raises:
+        CheckpointError: there are checkpoints, but none of them can be read.
+    """
+    reason = None
+    for path in reversed(list_checkpoints(folder)):
+        try:
+            state = load_checkpoint(path)
+        except CheckpointError as error:
+            warnings.warn(f"{error} Looking for the checkpoint before it.", RuntimeWarning, stacklevel=2)
+            reason = error
+        else:
+            return path, state
+    if reason is not None:
+        raise CheckpointError(f"No checkpoint in {folder} can be read: start again in another folder.") from reason
+    return None
+
+
+def remove_old(folder: Path, keep_last: int) -> None:
+    """Delete all but the last ``keep_last`` checkpoints of whole epochs, and as many inside the epoch under way."""
+    paths = list_checkpoints(folder)
+    whole = [path for path in paths if _progress(path)[1] == 0]
+    done = _progress(whole[-1]) if whole else (0, 0)
+    inside = [path for path in paths if path not in whole and _progress(path) > done]
+    for path in set(paths) - set(whole[-keep_last:]) - set(inside[-keep_last:]):
+        path.unlink(missing_ok=True)
+
+
+def _progress(path: Path) -> tuple[int, int]:
+    """Return how many epochs are done in a checkpoint, and how many batches of the next, from its name."""
+    match = NAME.fullmatch(path.name)
+    assert match is not None
+    epoch, batch = int(match[1]), match[2]
+    return (epoch, 0) if batch is None else (epoch - 1, int(batch))
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk remember the names in ``folder``, too, where the system can be asked to (Windows cannot)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
