@@ -43,3 +43,4 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.train_epoch
 	$(BIN)/python -m benchmarks.import_time
+	$(BIN)/python -m benchmarks.checkpoint

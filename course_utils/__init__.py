@@ -6,6 +6,7 @@ because it brings matplotlib; what stands here needs only torch and NumPy to be 
 
 from course_utils.cards import write_model_card
 from course_utils.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from course_utils.confusion import ConfusedPair, confusion_matrix, most_confused
 from course_utils.data import ImageData, ImageDataset, load_dataset
 from course_utils.device import get_device, move_to, seed_everything
 from course_utils.fitting import fit
@@ -18,6 +19,7 @@ from course_utils.training import Predictions, evaluate, predict, train_epoch
 __all__ = [
     "MLP",
     "CheckpointError",
+    "ConfusedPair",
     "EpochResult",
     "History",
     "ImageData",
@@ -26,6 +28,7 @@ __all__ = [
     "NonFiniteLossError",
     "Predictions",
     "SmallCNN",
+    "confusion_matrix",
     "count_parameters",
     "evaluate",
     "fit",
@@ -34,6 +37,7 @@ __all__ = [
     "load_dataset",
     "make_loader",
     "make_loaders",
+    "most_confused",
     "move_to",
     "predict",
     "save_checkpoint",

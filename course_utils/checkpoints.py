@@ -64,6 +64,25 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
     _sync_folder(path.parent)
 
 
+def add_name(path: Path, name: str) -> None:
+    """Give the file ``path`` the second name ``name`` in its folder, in one step; a copy where the disk has no links.
+
+    Raises:
+        CheckpointError: as :func:`save_checkpoint` does.
+    """
+    target = path.with_name(name)
+    part = path.with_name(name + ".part")
+    try:
+        part.unlink(missing_ok=True)
+        os.link(path, part)
+        part.replace(target)
+        part.unlink(missing_ok=True)  # it stays if both were names of the same file already
+    except OSError:
+        write_file(target, path.read_bytes())
+    else:
+        _sync_folder(path.parent)
+
+
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Return the state that :func:`save_checkpoint` wrote to ``path``, with all tensors on the CPU.
 

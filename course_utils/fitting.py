@@ -57,8 +57,8 @@ def fit(
         callbacks: each is called with the history after every epoch; training ends when one returns True. One with
             ``state_dict`` and ``load_state_dict`` is saved and resumed like the optimizer.
         checkpoint_dir: a folder for checkpoints. After each epoch the whole training is saved there as
-            ``epoch_0001.pt`` and so on, and the weights of the epoch with the lowest validation loss as ``best.pt``.
-            :func:`load_checkpoint` reads both.
+            ``epoch_0001.pt`` and so on; that of the epoch with the lowest validation loss is also ``best.pt``.
+            ``load_checkpoint(path)["model"]`` are the weights.
         checkpoint_every: also save inside an epoch, whenever so many optimizer steps of it are done.
         keep_last: how many checkpoints to keep, apart from ``best.pt``.
         resume: go on from the last good checkpoint in ``checkpoint_dir``, or start if there is none. Set everything up

@@ -5,16 +5,19 @@ Importing this module brings matplotlib and gives it the course's style.
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import IPython
 import IPython.display
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from course_utils.fitting import History
+from course_utils.confusion import ClassNumbers, ConfusedPair, confusion_matrix, most_confused
+from course_utils.history import History
 
 plt.style.use("course_utils.course")
 
@@ -120,6 +123,67 @@ def plot_history(history: History, *, title: str = "") -> None:
     if title:
         figure.suptitle(title, fontsize=11, fontweight="bold")
     show(figure, alt=alt)
+
+
+def plot_confusion_matrix(
+    *,
+    y_true: ClassNumbers,
+    y_pred: ClassNumbers,
+    class_names: Sequence[str],
+    normalize: Literal["true", "pred", "all"] | None = None,
+    title: str = "",
+) -> None:
+    """Show the confusion matrix: a row for each true class, a column for each predicted one.
+
+    It is drawn by scikit-learn's ``ConfusionMatrixDisplay``. The colours are stretched at the low end, so that few
+    mistakes stand out beside many right answers; cells that count nothing stay empty.
+
+    Args:
+        y_true: right class numbers (samples,), see :func:`course_utils.confusion.confusion_matrix`.
+        y_pred: predicted class numbers (samples,), in the same order.
+        class_names: one name for each class.
+        normalize: None for counts; "true" for shares of each row, "pred" for shares of each column, "all" for shares
+            of all samples. A row or column without samples stays at 0.
+        title: what to write over the matrix.
+
+    Raises:
+        ValueError: as ``confusion_matrix`` does, or ``normalize`` is something else.
+    """
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    if normalize not in (None, "true", "pred", "all"):
+        raise ValueError(f"normalize is {normalize!r}: give 'true', 'pred' or 'all', or leave it out for counts.")
+    matrix = confusion_matrix(y_true=y_true, y_pred=y_pred, class_names=class_names)
+    sums = {"true": matrix.sum(1, keepdim=True), "pred": matrix.sum(0, keepdim=True), "all": matrix.sum()}
+    shown = matrix if normalize is None else matrix / sums[normalize].clamp_min(1)
+    side = 1.2 + (0.42 if normalize is None else 0.5) * len(class_names)
+    figure, axis = plt.subplots(figsize=(max(3.4, side + 0.3), max(3.0, side)))
+    display = ConfusionMatrixDisplay(shown.numpy(), display_labels=class_names)
+    display.plot(ax=axis, colorbar=False, cmap="Blues", values_format="d" if normalize is None else ".0%")
+    colours = PowerNorm(0.5, vmin=0, vmax=max(float(shown.max()), 1e-12))
+    display.im_.set_norm(colours)
+    for text, value in zip(display.text_.flat, shown.flatten().tolist(), strict=True):
+        text.set(text="" if value == 0 else text.get_text(), color="white" if colours(value) > 0.55 else "black")
+        text.set_fontsize(9)
+    axis.set(xlabel="predicted class", ylabel="true class", title=title)
+    axis.tick_params(length=0)
+    axis.grid(visible=False)
+    if max(map(len, class_names)) > 3:
+        plt.setp(axis.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
+    show(figure, alt=_describe(matrix, most_confused(y_true=y_true, y_pred=y_pred, class_names=class_names, top=3)))
+
+
+def _describe(matrix: torch.Tensor, pairs: Sequence[ConfusedPair]) -> str:
+    """Return the text alternative of a confusion matrix: its size, its right answers and its largest mistakes."""
+    right = int(matrix.trace())
+    text = f"Confusion matrix of {int(matrix.sum())} samples in {len(matrix)} classes, {right} of them right."
+    for number, pair in enumerate(pairs):
+        times = "once" if pair.count == 1 else f"{pair.count} times"
+        more = f"{', ' if number else ' Most confused: '}{pair.true} taken for {pair.predicted} ({times})"
+        if len(text + more) >= 399:
+            break
+        text += more
+    return text if text.endswith(".") else f"{text}."
 
 
 def _count_on(axis: Axes) -> None:

@@ -12,9 +12,10 @@ def random_state() -> dict[str, Any]:
     """Return the state of Python's, NumPy's and PyTorch's global random numbers, on all devices in use."""
     numpy_state: dict[str, Any] = np.random.get_state(legacy=False)  # noqa: NPY002 - the global one
     generator = numpy_state["state"]
+    version, numbers, gauss = random.getstate()
     return {
-        "python": random.getstate(),
-        # A checkpoint holds tensors, no arrays: an array could not be loaded with weights_only.
+        # As tensors: an array could not be loaded with weights_only, and 625 single numbers are slow to save.
+        "python": (version, torch.tensor(numbers), gauss),
         "numpy": {**numpy_state, "state": {**generator, "key": torch.from_numpy(generator["key"].copy())}},
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
@@ -24,7 +25,8 @@ def random_state() -> dict[str, Any]:
 
 def set_random_state(state: dict[str, Any]) -> None:
     """Set the global random numbers to what :func:`random_state` returned. Devices that are not here are left out."""
-    random.setstate(state["python"])
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers.tolist()), gauss))
     generator = state["numpy"]["state"]
     np.random.set_state({**state["numpy"], "state": {**generator, "key": generator["key"].numpy()}})  # noqa: NPY002
     torch.set_rng_state(state["torch"])

@@ -11,8 +11,10 @@ from torch import nn
 
 from course_utils.checkpoints import (
     CheckpointError,
+    add_name,
     checkpoint_name,
     latest_checkpoint,
+    load_checkpoint,
     prepare_folder,
     remove_old,
     save_checkpoint,
@@ -81,7 +83,7 @@ class Saver:
             "the list of metrics": list(named),
             "the number of seeded generators": len(self._generators),
         }
-        self._epoch_start: dict[str, Any] = {}  # random numbers when the epoch under way began
+        self._proved = False  # that what is saved can be loaded
         self._inside: dict[str, Any] | None = None  # the checkpoint inside an epoch that is being resumed
 
     def resume(self, history: History, epochs: int) -> str | None:
@@ -104,11 +106,14 @@ class Saver:
             own[:] = [EpochResult(**result) for result in results]
         history.learning_rates[:] = state["history"]["learning_rates"]
         history.stopped = state["history"]["stopped"]
-        self._epoch_start = state["epoch_start"]
-        for generator, saved in zip(self._generators, self._epoch_start["generators"], strict=True):
+        # Inside an epoch, too: its batches are read from the start again.
+        for generator, saved in zip(self._generators, state["epoch_start"]["generators"], strict=True):
             generator.set_state(saved)
-        set_random_state(self._epoch_start["random"])
-        self._inside = state if state["batches"] else None
+        set_random_state(state["epoch_start"]["random"])
+        if state["batches"]:
+            self._inside = state
+        elif history.best_epoch == len(history):  # the program may have been killed before the file got this name
+            add_name(path, "best.pt")
         return path.name
 
     def begin_epoch(self, history: History, totals: Totals) -> tuple[Iterable[Any], Callable[[int, Any], None] | None]:
@@ -118,9 +123,8 @@ class Saver:
         ``totals`` gets the sums of those before it.
         """
         batches = self._loader
-        if self._inside is None:
-            self._epoch_start = self._random_numbers()
-        else:
+        epoch_start = self._random_numbers()
+        if self._inside is not None:
             totals.load_state_dict(self._inside["totals"])
             batches = _Rest(batches, self._inside["batches"], self._inside["random"])
             self._inside = None
@@ -131,27 +135,29 @@ class Saver:
         def save_inside(step: int, _loss: torch.Tensor) -> None:
             last = totals.batches == length(self._loader) or totals.batches % self._accumulate != 0
             if step % every == 0 and not last:  # after the last step comes the checkpoint of the whole epoch
-                state = {"totals": totals.state_dict(), "epoch_start": self._epoch_start, "random": random_state()}
+                state = {"totals": totals.state_dict(), "epoch_start": epoch_start, "random": random_state()}
                 self._save(history, totals.batches, state)
+                remove_old(self._folder, self._keep_last)
 
         return batches, save_inside
 
     def save_epoch(self, history: History) -> None:
-        """Save a checkpoint after an epoch, and ``best.pt`` before it if the epoch is the best so far.
-
-        In this order: a program that is killed between the two trains the epoch again and writes both.
-        """
+        """Save a checkpoint after an epoch, also under the name ``best.pt`` if the epoch is the best so far."""
+        path = self._save(history, 0, {"epoch_start": self._random_numbers()})
         if history.best_epoch == len(history):
-            best = {"model": self._parts["model"].state_dict(), "epoch": len(history), "val": asdict(history.val[-1])}
-            save_checkpoint(self._folder / "best.pt", best)
-        self._save(history, 0, {"epoch_start": self._random_numbers()})
+            add_name(path, "best.pt")
+        remove_old(self._folder, self._keep_last)
 
-    def _save(self, history: History, batches: int, more: dict[str, Any]) -> None:
+    def _save(self, history: History, batches: int, more: dict[str, Any]) -> Path:
         parts = {name: part.state_dict() for name, part in self._parts.items()}
         epoch = len(history)
         state = {**parts, "setup": self._setup, "history": asdict(history), "epoch": epoch, "batches": batches, **more}
-        save_checkpoint(self._folder / checkpoint_name(epoch, batches), state)
-        remove_old(self._folder, self._keep_last)
+        path = self._folder / checkpoint_name(epoch, batches)
+        save_checkpoint(path, state)
+        if not self._proved:  # a callback's state may hold what cannot be loaded: better to hear of it now
+            load_checkpoint(path)
+            self._proved = True
+        return path
 
     def _random_numbers(self) -> dict[str, Any]:
         return {"random": random_state(), "generators": [generator.get_state() for generator in self._generators]}

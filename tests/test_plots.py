@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from course_utils import EpochResult, History
-from course_utils.plots import plot_history, plot_images, show
+from course_utils.plots import plot_confusion_matrix, plot_history, plot_images, show
 
 
 @pytest.fixture
@@ -79,6 +79,69 @@ def test_history_of_a_regression_has_no_accuracy(shown: list[Any]) -> None:
     assert len(figure.axes) == 1
     assert figure.axes[0].get_ylim()[0] <= -1
     assert "nan" not in alt
+
+
+TRUE, PRED = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], [0, 1, 0, 0, 2, 0, 0, 0, 1, 0, 2]
+PETS = ("cat", "dog", "bird")
+
+
+def cells_of(axis: Any) -> list[list[str]]:
+    """Return what is written in the cells of a matrix of three classes, by their place in the figure."""
+    written = {text.get_position(): text.get_text() for text in axis.texts}
+    return [[written[column, row] for column in range(3)] for row in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("normalize", "expected"),
+    [
+        (None, [["4", "1", "1"], ["3", "1", "1"], ["", "", ""]]),
+        ("true", [["67%", "17%", "17%"], ["60%", "20%", "20%"], ["", "", ""]]),
+        ("pred", [["57%", "50%", "50%"], ["43%", "50%", "50%"], ["", "", ""]]),
+        ("all", [["36%", "9%", "9%"], ["27%", "9%", "9%"], ["", "", ""]]),
+    ],
+)
+def test_confusion_matrix_has_true_classes_in_rows(shown: list[Any], normalize: Any, expected: list[Any]) -> None:
+    plot_confusion_matrix(y_true=TRUE, y_pred=PRED, class_names=PETS, normalize=normalize, title="Pets")
+    figure, alt = shown[0]
+    (axis,) = figure.axes  # no colour bar: the numbers are written in the cells
+    assert cells_of(axis) == expected
+    colours = axis.images[0].get_array()
+    assert (colours[2].max(), colours[:, 2].min()) == (0, 0)  # no true bird
+    assert colours[0, 2] > 0  # but one predicted
+    assert axis.get_ylim() == (2.5, -0.5)  # the first class on top
+    assert (axis.get_ylabel(), axis.get_xlabel(), axis.get_title(loc="left")) == (
+        "true class",
+        "predicted class",
+        "Pets",
+    )
+    assert [label.get_text() for label in axis.get_xticklabels()] == list(PETS)
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(PETS)
+    assert alt == (
+        "Confusion matrix of 11 samples in 3 classes, 5 of them right. Most confused: dog taken for cat (3 times), "
+        "cat taken for dog (once), cat taken for bird (once)."
+    )
+
+
+def test_confusion_matrix_without_mistakes_and_with_long_names(shown: list[Any]) -> None:
+    plot_confusion_matrix(y_true=[0, 1], y_pred=[0, 1], class_names=("a", "b"))
+    assert shown[0][1] == "Confusion matrix of 2 samples in 2 classes, 2 of them right."
+    names = [f"{'a very long name ' * 6}{number}" for number in range(5)]
+    plot_confusion_matrix(y_true=[0, 1, 2, 3], y_pred=[1, 2, 3, 4], class_names=names)
+    figure, alt = shown[1]
+    assert 20 <= len(alt) <= 400
+    assert alt.endswith("(once).")
+    assert {label.get_rotation() for label in figure.axes[0].get_xticklabels()} == {45}
+
+
+def test_confusion_matrix_refuses_what_it_cannot_draw(shown: list[Any]) -> None:
+    with pytest.raises(ValueError, match="normalize is 'rows': give 'true', 'pred' or 'all'"):
+        plot_confusion_matrix(y_true=TRUE, y_pred=PRED, class_names=PETS, normalize="rows")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="class names, so numbers go from 0 to 1"):
+        plot_confusion_matrix(y_true=TRUE, y_pred=PRED, class_names=PETS[:2])
+    with pytest.raises(TypeError, match="positional"):
+        plot_confusion_matrix(TRUE, PRED, PETS)  # type: ignore[misc]
+    assert not shown
+    assert not plt.get_fignums()
 
 
 def test_in_a_script_matplotlib_shows_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,15 @@ BATCHES = 7  # in an epoch: 6 of 16 samples and one of 4
 class Training:
     """A small training with dropout, BatchNorm, augmentation and a ragged last batch, made anew each time."""
 
-    def __init__(self, at: int | None = None, *, workers: int = 0, hidden: int = 12, seeded: bool = True) -> None:
+    def __init__(
+        self,
+        at: int | None = None,
+        *,
+        val_at: int | None = None,
+        workers: int = 0,
+        hidden: int = 12,
+        seeded: bool = True,
+    ) -> None:
         seed_everything(3)
         inputs, targets = torch.randn(100, 8), torch.randint(0, 3, (100,))
         train = Noisy(inputs, targets)
@@ -68,11 +76,13 @@ class Training:
             else DataLoader(train, batch_size=16, shuffle=True, num_workers=workers)
         )
         self.loader = Interrupting(loader, at)
-        self.val = make_loader(TensorDataset(torch.randn(30, 8), torch.randint(0, 3, (30,))), batch_size=16)
+        val = TensorDataset(torch.randn(30, 8), torch.randint(0, 3, (30,)))
+        self.val: Any = Interrupting(make_loader(val, batch_size=16), val_at)
         self.model = nn.Sequential(
             nn.Linear(8, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.4), nn.Linear(hidden, 3)
         )
         self.optimizer: Any = torch.optim.AdamW(self.model.parameters(), lr=0.01)
+        self.scaler = torch.amp.GradScaler("cpu", growth_interval=2)  # so that its scale changes at once
 
     def fit(self, folder: Path | None, *, resume: bool = True, epochs: int = 3, **options: Any) -> History:
         return fit(
@@ -95,6 +105,7 @@ class Training:
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "history": columns,
             "samples": [(result.samples, result.batches) for result in history.train],
             "random": random_state(),
@@ -102,15 +113,22 @@ class Training:
 
 
 def assert_resumes(
-    folder: Path, at: int, options: Callable[[Training], dict[str, Any]] = lambda training: {}, **setting: Any
+    folder: Path,
+    at: int | None,
+    options: Callable[[Training], dict[str, Any]] = lambda training: {},
+    val_at: int | None = None,
+    **setting: Any,
 ) -> Training:
-    """Interrupt before batch ``at``, resume, compare with an uninterrupted training; return the resumed one."""
+    """Interrupt a training, resume it, compare with an uninterrupted one, and return the resumed one.
+
+    ``at`` is the training batch before which it ends, or ``val_at`` that of the validation.
+    """
     whole = Training(**setting)
     given = options(whole)
     given.pop("checkpoint_every", None)
     expected = whole.outcome(whole.fit(None, **given))
 
-    first = Training(at, **setting)
+    first = Training(at, val_at=val_at, **setting)
     with pytest.raises(Interrupted):
         first.fit(folder, **options(first))
     assert list_checkpoints(folder), "nothing was saved, so nothing is being tested"
@@ -188,11 +206,11 @@ def test_with_accumulation_clipping_and_a_scaler(tmp_path: Path) -> None:
         assert_resumes(
             tmp_path / str(at),
             at,
-            lambda _: {
+            lambda training: {
                 "accumulate": 3,
                 "clip_norm": 0.5,
                 "amp_dtype": torch.bfloat16,
-                "scaler": torch.amp.GradScaler("cpu"),
+                "scaler": training.scaler,
                 "checkpoint_every": 1,
             },
         )
@@ -208,6 +226,66 @@ def test_the_sums_of_metrics_go_on(tmp_path: Path) -> None:
             "checkpoint_every": 2,
         },
     )
+
+
+def test_interrupted_in_the_evaluation(tmp_path: Path) -> None:
+    """No checkpoint inside an epoch comes after its last batch: metrics would be asked for sums they have not seen."""
+    training = assert_resumes(
+        tmp_path,
+        None,
+        lambda _: {"metrics": {"f1": MulticlassF1Score(num_classes=3)}, "checkpoint_every": 1},
+        val_at=4,
+    )
+    assert len(training.loader.given) == 2 * BATCHES
+
+
+class Unmeasured:
+    """A loader that does not know how many batches it has."""
+
+    def __init__(self, loader: Interrupting) -> None:
+        self.loader = loader
+        self.generator = loader.generator
+        self.given = loader.given
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.loader)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_loaders_without_a_length(accumulate: int, tmp_path: Path) -> None:
+    def unmeasured(training: Training) -> dict[str, Any]:
+        training.loader = Unmeasured(training.loader)  # type: ignore[assignment]
+        return {"checkpoint_every": 1, "accumulate": accumulate}
+
+    assert_resumes(tmp_path, None, unmeasured, val_at=4)
+
+
+def test_numbers_go_on() -> None:
+    """Batch numbers, sums and seconds of a resumed epoch are those of the whole epoch."""
+    from course_utils import NonFiniteLossError, train_epoch
+    from course_utils.totals import Totals
+
+    model, cross_entropy = nn.Linear(8, 3), nn.CrossEntropyLoss()
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    before = Totals(cross_entropy, None, torch.device("cpu"), "epoch 2")
+    train_epoch(model, [(torch.randn(4, 8), torch.zeros(4, dtype=torch.int64))] * 5, cross_entropy, sgd, totals=before)
+    state = before.state_dict() | {"seconds": 100.0}
+
+    def resumed(*batches: Any) -> Any:
+        totals = Totals(cross_entropy, None, torch.device("cpu"), "epoch 2")
+        totals.load_state_dict(state)
+        return train_epoch(model, list(batches), cross_entropy, sgd, totals=totals)
+
+    result = resumed()
+    assert (result.loss, result.samples, result.batches) == (before.result().loss, 20, 5)
+    assert 100 < result.seconds < 200
+    assert resumed((torch.randn(4, 8), torch.zeros(4, dtype=torch.int64))).samples == 24
+    with pytest.raises(ValueError, match="label 7 in batch 6 of epoch 2"):
+        resumed((torch.randn(4, 8), torch.full((4,), 7)))
+    with pytest.raises(ValueError, match="Batch 6 of epoch 2 is a Tensor"):
+        resumed(torch.zeros(4))
+    with pytest.raises(NonFiniteLossError, match="batch 6 of epoch 2"):
+        resumed((torch.full((4, 8), torch.nan), torch.zeros(4, dtype=torch.int64)))
 
 
 def test_other_random_numbers(tmp_path: Path) -> None:
@@ -249,6 +327,14 @@ def test_the_state_of_callbacks_is_kept(tmp_path: Path) -> None:
     counting = Counting()
     training.fit(tmp_path, epochs=5, callbacks=[counting])
     assert counting.count == 5
+
+
+def test_a_state_that_could_not_be_loaded_is_refused_at_once(tmp_path: Path) -> None:
+    counting = Counting()
+    counting.count = Path("not a plain value")  # type: ignore[assignment]
+    counting.__class__ = type("Odd", (Counting,), {"__call__": lambda self, history: False})
+    with pytest.raises(CheckpointError, match=r"epoch_0001\.pt holds more than tensors and plain values"):
+        Training().fit(tmp_path, callbacks=[counting])
 
 
 def test_a_training_that_a_callback_ended_stays_ended(tmp_path: Path) -> None:
@@ -298,7 +384,7 @@ def test_files_and_the_best_of_them(tmp_path: Path) -> None:
     best = load_checkpoint(tmp_path / "best.pt")
     losses = [result.loss for result in history.val]
     assert best["epoch"] == history.best_epoch == 1 + losses.index(min(losses))
-    assert best["val"]["loss"] == min(losses)
+    assert best["history"]["val"][-1]["loss"] == min(losses)
     training.model.load_state_dict(best["model"])
     from course_utils import evaluate
 
@@ -306,6 +392,25 @@ def test_files_and_the_best_of_them(tmp_path: Path) -> None:
     last = load_checkpoint(tmp_path / "epoch_0006.pt")
     assert last["epoch"] == 6
     assert last["history"]["val"][5]["loss"] == losses[5]
+
+
+def test_best_is_made_again_after_a_kill_just_before_it(tmp_path: Path) -> None:
+    Training().fit(tmp_path, epochs=1)
+    (tmp_path / "best.pt").unlink()
+    Training().fit(tmp_path, epochs=1)
+    assert load_checkpoint(tmp_path / "best.pt")["epoch"] == 1
+    Training().fit(tmp_path, epochs=1)  # and once more, with both names there
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "epoch_0001.pt"]
+
+
+def test_best_on_a_disk_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: Any) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr("os.link", no_links)
+    Training().fit(tmp_path, epochs=1)
+    assert (tmp_path / "best.pt").read_bytes() == (tmp_path / "epoch_0001.pt").read_bytes()
+    assert (tmp_path / "best.pt").stat().st_ino != (tmp_path / "epoch_0001.pt").stat().st_ino
 
 
 def test_files_inside_an_epoch_are_kept_until_it_is_over(tmp_path: Path) -> None:
@@ -474,7 +579,7 @@ def test_a_metric_whose_sums_cannot_be_saved(tmp_path: Path) -> None:
 
 def test_workers_that_keep_their_random_numbers(tmp_path: Path) -> None:
     training = Training()
-    training.val = DataLoader(training.val.dataset, num_workers=1, persistent_workers=True)
+    training.val = DataLoader(training.val.loader.dataset, num_workers=1, persistent_workers=True)
     with pytest.warns(UserWarning, match="leave persistent_workers out"):
         training.fit(tmp_path, epochs=1)
 

@@ -123,6 +123,7 @@ def execute(notebook: Any) -> None:
     """Run all cells in the notebooks' folder, in a fresh kernel of this environment."""
     # --sys-prefix kernels first: a kernel of the same name elsewhere belongs to another environment.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ["TQDM_DISABLE"] = "1"  # no bars: they come and go with the speed of the machine
     client = NotebookClient(
         notebook,
         timeout=120,

@@ -748,5 +748,4 @@ training_loop.momentum_step(momentum_step)
 # - `train()` and `eval()` switch layers; `no_grad()` switches off what `backward` needs.
 # - Look at the validation data after every epoch, at the test data once.
 #
-# **Next:** [the course map](../README.md#the-course) shows what comes after the loop. To keep practising, open
-# [00 · Quickstart](00_quickstart.ipynb) again: you can now write every line of it yourself.
+# **Next:** [04 · Evaluation](04_evaluation.ipynb) asks what the numbers of this loop are worth.
