@@ -54,8 +54,9 @@ def fit(
             each epoch, OneCycleLR and CyclicLR after every optimizer step, all others after every epoch.
         step_scheduler: "batch" or "epoch", for a scheduler that you built for the other rhythm (a LambdaLR that
             warms up over the first 100 steps, say).
-        callbacks: each is called with the history after every epoch; training ends when one returns True. One with
-            ``state_dict`` and ``load_state_dict`` is saved and resumed like the optimizer.
+        callbacks: each is called with the history after every epoch; training ends when one returns True. Where it has
+            these methods, too, ``on_step(step, loss)`` is called as in :func:`train_epoch`, ``finish(history)`` when
+            training has ended, and with ``state_dict`` and ``load_state_dict`` it is saved and resumed.
         checkpoint_dir: a folder for checkpoints. After each epoch the whole training is saved there as
             ``epoch_0001.pt`` and so on; that of the epoch with the lowest validation loss is also ``best.pt``.
             ``load_checkpoint(path)["model"]`` are the weights.
@@ -107,7 +108,9 @@ def fit(
         if history.stopped:
             break
         totals = Totals(loss_fn, metrics, device, f"epoch {epoch}")
-        batches, on_step = (train_loader, None) if saver is None else saver.begin_epoch(history, totals)
+        batches, save_inside = (train_loader, None) if saver is None else saver.begin_epoch(history, totals)
+        hooks = [callback.on_step for callback in callbacks if hasattr(callback, "on_step")]
+        hooks += [] if save_inside is None else [save_inside]  # last, to save what the others have changed
         if len(history.learning_rates) < epoch:  # else the epoch is being resumed
             history.learning_rates.append(float(optimizer.param_groups[0]["lr"]))
         train = train_epoch(
@@ -122,7 +125,7 @@ def fit(
             amp_dtype=amp_dtype,
             scaler=scaler,
             metrics=metrics,
-            on_step=on_step,
+            on_step=_in_turn(hooks),
             progress=progress,
             totals=totals,
         )
@@ -148,7 +151,20 @@ def fit(
         history.stopped = any(answers)
         if saver is not None:
             saver.save_epoch(history)
+    for callback in callbacks:
+        if hasattr(callback, "finish"):
+            callback.finish(history)
     return history
+
+
+def _in_turn(hooks: Sequence[Callable[[int, torch.Tensor], None]]) -> Callable[[int, torch.Tensor], None] | None:
+    """Return one hook that calls all of them, or None if there is none."""
+
+    def call_all(step: int, loss: torch.Tensor) -> None:
+        for hook in hooks:
+            hook(step, loss)
+
+    return call_all if hooks else None
 
 
 def _line(epoch: int, epochs: int, train: EpochResult, val: EpochResult) -> str:

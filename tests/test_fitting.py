@@ -142,3 +142,32 @@ def test_scheduler_options_that_cannot_be_meant(ragged: Batches) -> None:
     plateau = ReduceLROnPlateau(optimizer)
     with pytest.raises(ValueError, match="ReduceLROnPlateau needs the validation loss"):
         run(ragged, model=model, optimizer=optimizer, scheduler=plateau, step_scheduler="batch")
+
+
+class Noting:
+    """A callback with every method that fit knows."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def __call__(self, history: History) -> bool:
+        self.calls.append(("epoch", len(history)))
+        return len(history) == 2
+
+    def on_step(self, step: int, loss: torch.Tensor) -> None:
+        self.calls.append(("step", step))
+        assert loss.ndim == 0
+
+    def finish(self, history: History) -> None:
+        self.calls.append(("finish", len(history)))
+
+
+def test_callbacks_see_steps_epochs_and_the_end(ragged: Batches) -> None:
+    first, second = Noting(), Noting()
+    model = nn.Linear(8, 3)
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+    callbacks = [first, second]
+    fit(model, ragged, ragged, nn.CrossEntropyLoss(), sgd, epochs=5, callbacks=callbacks, accumulate=2, verbose=False)
+    epoch = [("step", 1), ("step", 2)]
+    assert first.calls == [*epoch, ("epoch", 1), *epoch, ("epoch", 2), ("finish", 2)]
+    assert second.calls == first.calls
