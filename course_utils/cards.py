@@ -25,7 +25,7 @@ def write_model_card(
     metrics: Mapping[str, float],
     limits: str,
 ) -> Path:
-    """Write a model card in Markdown beside the file ``weights``, under its name with ``.md``; return its path.
+    """Write a model card in Markdown beside the file ``weights``, named ``<weights>.md``; return its path.
 
     Args:
         weights: the file that the card describes. Its checksum is in the card, so that the two cannot be mixed up.
@@ -34,7 +34,7 @@ def write_model_card(
         purpose: what the model takes, what it gives, and what that is good for.
         data: what it was trained on, how that was split, and on which part the metrics were measured.
         class_names: the classes in the order of the model's outputs, if it has classes.
-        metrics: what was measured, by name.
+        metrics: what was measured, one number by name.
         limits: what it was not tested on and should not be used for.
 
     Versions and the git revision of the current folder are added. The form follows Mitchell and others, Model Cards
@@ -42,12 +42,16 @@ def write_model_card(
 
     Raises:
         FileNotFoundError: there is no file ``weights``.
-        ValueError: title, purpose, data or limits is empty.
+        ValueError: title, purpose, data or limits is empty, or a metric is not one number.
+        CheckpointError: the card cannot be written.
     """
     weights = Path(weights)
     for name, text in (("title", title), ("purpose", purpose), ("data", data), ("limits", limits)):
         if not text.strip():
             raise ValueError(f"{name} is empty, but a reader of the model card needs it: write a sentence.")
+    for name, value in metrics.items():
+        if not isinstance(value, (int, float)):
+            raise ValueError(f"The metric {name!r} is a {type(value).__name__}: give one number, for example its mean.")
     if not weights.is_file():
         raise FileNotFoundError(f"There is no file {weights}: save the weights first, then describe them.")
     content = weights.read_bytes()
@@ -66,7 +70,7 @@ def write_model_card(
         f"- code: git revision {git_revision()}",
         "",
     ]
-    card = weights.with_suffix(".md")
+    card = weights.with_name(weights.name + ".md")
     write_file(card, "\n".join(lines).encode())
     return card
 

@@ -1,6 +1,7 @@
 """Checkpoint files: there whole or not at all, and checked when they are read."""
 
 import contextlib
+import errno
 import io
 import os
 import pickle
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 FORMAT = "course_utils checkpoint 1"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # epoch_0003.pt after three epochs, epoch_0004_batch_000120.pt inside the fourth.
 NAME = re.compile(r"epoch_(\d{4,})(?:_batch_(\d{6,}))?\.pt")
 
@@ -30,11 +32,20 @@ def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
     same holds after the power fails, as far as the disk keeps its promises.
 
     Raises:
-        CheckpointError: the disk is full, the folder cannot be written to, or the like. What stood at ``path`` before
-            still stands there.
+        CheckpointError: the disk is full, the folder cannot be written to, or ``state`` holds what cannot be saved.
+            What stood at ``path`` before still stands there.
+        ValueError: ``state`` has a key ``"format"``, which marks the file as a checkpoint.
     """
+    if "format" in state:
+        raise ValueError("The key 'format' marks a file as a checkpoint: give this part of the state another name.")
     content = io.BytesIO()
-    torch.save({"format": FORMAT, **state}, content)
+    try:
+        torch.save({"format": FORMAT, **state}, content)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} was not written, because a part of the state cannot be saved ({_reason(error)}): save state_dicts "
+            "of tensors and plain values."
+        ) from error
     write_file(Path(path), content.getbuffer())
 
 
@@ -58,8 +69,8 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
             raise
     except OSError as error:
         raise CheckpointError(
-            f"{path} could not be written ({_reason(error)}): make room or choose another folder. What was saved "
-            "before is still there."
+            f"{path} could not be written ({_reason(error)}): "
+            f"{'make room' if error.errno in FULL else 'look after the folder'}, or choose another one."
         ) from error
     _sync_folder(path.parent)
 
@@ -106,19 +117,26 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             damaged = archive.testzip()
         if damaged is not None:
             raise zipfile.BadZipFile(f"{damaged} does not fit its checksum")
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        state: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
         raise CheckpointError(
-            f"{path} holds more than tensors and plain values, so reading it could run code: save state_dicts, not "
-            "objects, with save_checkpoint."
+            f"{path} holds {found[1] if found else 'an object'}, no tensor or plain value, so reading it could run "
+            "code: save state_dicts, and turn NumPy's numbers into float()."
         ) from error
+    except MemoryError:
+        raise
     except Exception as error:  # what a damaged archive makes zipfile and torch raise is not documented
         raise CheckpointError(f"{path} is damaged ({_reason(error)}): use another checkpoint.") from error
-    if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
+    contents: dict[str, Any] = state if isinstance(state, dict) else {}
+    found_format = contents.pop("format", None)
+    if isinstance(found_format, str) and found_format != FORMAT:
+        raise CheckpointError(f"{path} is a {found_format}, this is for {FORMAT}: use the version that wrote it.")
+    if found_format is None:
         raise CheckpointError(
             f"{path} is a file of PyTorch's, but no checkpoint: use one that save_checkpoint or fit wrote."
         )
-    return state
+    return contents
 
 
 def prepare_folder(folder: Path, *, resume: bool) -> None:
@@ -132,8 +150,6 @@ def prepare_folder(folder: Path, *, resume: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-        for part in folder.glob("*.pt.part"):  # of a program that was killed while it wrote
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise CheckpointError(
             f"Checkpoints cannot be written to {folder} ({_reason(error)}): give a folder that you may write to."
@@ -144,6 +160,14 @@ def prepare_folder(folder: Path, *, resume: bool) -> None:
             f"{folder} holds the checkpoints of another training, up to {found[-1].name}: pass resume=True to go on "
             "with it, or give another checkpoint_dir."
         )
+    if not found and (folder / "best.pt").exists():
+        raise FileExistsError(
+            f"{folder} holds a best.pt, but no checkpoint to go on from, and training would write over it: move it "
+            "away, or give another checkpoint_dir."
+        )
+    for part in folder.glob("*.pt.part"):  # of a program that was killed while it wrote
+        if NAME.fullmatch(part.stem) or part.stem == "best.pt":
+            part.unlink(missing_ok=True)
 
 
 def checkpoint_name(epoch: int, batch: int = 0) -> str:
@@ -159,7 +183,8 @@ def list_checkpoints(folder: str | Path) -> list[Path]:
 def latest_checkpoint(folder: str | Path) -> tuple[Path, dict[str, Any]] | None:
     """Return the checkpoint in ``folder`` that got farthest, as its path and its state; None if there is none.
 
-    One that is damaged is passed over, with a warning, for the one before it.
+    One that cannot be read is passed over, with a warning, for the one before it, and gets a name that ends in
+    ``.damaged``: so it is out of the way, and not lost.
 
     Raises:
         CheckpointError: there are checkpoints, but none of them can be read.
@@ -169,12 +194,21 @@ def latest_checkpoint(folder: str | Path) -> tuple[Path, dict[str, Any]] | None:
         try:
             state = load_checkpoint(path)
         except CheckpointError as error:
-            warnings.warn(f"{error} Looking for the checkpoint before it.", RuntimeWarning, stacklevel=2)
+            with contextlib.suppress(OSError):
+                path.replace(path.with_name(path.name + ".damaged"))
+            warnings.warn(
+                f"{error} Looking for the checkpoint before it; this one is now {path.name}.damaged.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
             reason = error
         else:
             return path, state
     if reason is not None:
-        raise CheckpointError(f"No checkpoint in {folder} can be read: start again in another folder.") from reason
+        raise CheckpointError(
+            f"No checkpoint in {folder} can be read, so the training cannot be resumed: start it in another folder. "
+            f"{reason}"
+        ) from reason
     return None
 
 
@@ -185,7 +219,8 @@ def remove_old(folder: Path, keep_last: int) -> None:
     done = _progress(whole[-1]) if whole else (0, 0)
     inside = [path for path in paths if path not in whole and _progress(path) > done]
     for path in set(paths) - set(whole[-keep_last:]) - set(inside[-keep_last:]):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is in use elsewhere: no reason to end a training
+            path.unlink(missing_ok=True)
 
 
 def _progress(path: Path) -> tuple[int, int]:

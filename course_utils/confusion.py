@@ -76,6 +76,8 @@ def _checked(
     y_true: ClassNumbers, y_pred: ClassNumbers, class_names: Sequence[str]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return both as int64 (samples,) on the CPU, or raise a ValueError that says what is wrong with them."""
+    if not class_names:
+        raise ValueError("class_names is empty: give the name of each class, in the order of the numbers.")
     twice = sorted({name for name in class_names if list(class_names).count(name) > 1})
     if twice:
         raise ValueError(f"class_names holds {twice[0]!r} more than once: give each class a name of its own.")
@@ -91,7 +93,9 @@ def _checked(
 
 def _class_numbers(values: ClassNumbers, name: str, classes: int) -> torch.Tensor:
     try:
-        numbers = torch.as_tensor(values).detach().cpu()
+        # A pandas column has numbers of its own for its rows, which as_tensor would look up.
+        plain = values if isinstance(values, torch.Tensor) else np.asarray(values)
+        numbers = torch.as_tensor(plain).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"{name} holds something that is no number ({error}): give class numbers from 0, and the names as "

@@ -65,7 +65,10 @@ def fit(
         resume: go on from the last good checkpoint in ``checkpoint_dir``, or start if there is none. Set everything up
             as for a new training; then it ends with the weights and the history of a training that was never
             interrupted, bit for bit (on a GPU with ``seed_everything(deterministic=True)``). What model, optimizer,
-            scheduler, loaders and the global random numbers held is replaced.
+            scheduler, loaders and the global random numbers held is replaced, the learning rate included. Two things
+            must hold: data and samplers draw from the global random numbers, or from a ``generator`` of the loader or
+            its sampler; and what a model keeps outside its ``state_dict`` does not matter. With more ``epochs`` than
+            before, a scheduler that knows its length (OneCycleLR) ends where it was built to end.
         verbose: print a line an epoch.
 
     Raises:
@@ -89,7 +92,10 @@ def fit(
     saver = None
     if checkpoint_dir is not None:
         parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler}
-        parts |= {f"callback {n}": call for n, call in enumerate(callbacks, start=1) if hasattr(call, "state_dict")}
+        if isinstance(loss_fn, nn.Module) and loss_fn.state_dict():  # it may learn, too
+            parts["loss_fn"] = loss_fn
+        stateful = [call for call in callbacks if hasattr(call, "state_dict") and hasattr(call, "load_state_dict")]
+        parts |= {f"callback {number}": call for number, call in enumerate(stateful, start=1)}
         saver = Saver(
             Path(checkpoint_dir),
             parts={name: part for name, part in parts.items() if part is not None},
@@ -102,8 +108,10 @@ def fit(
             resume=resume,
         )
         resumed = saver.resume(history, epochs) if resume else None
-        if verbose and resumed is not None:
-            print(f"resumed from {resumed}")
+        if verbose and resume:
+            print(f"resumed from {resumed}" if resumed else f"no checkpoint in {checkpoint_dir}: starting")
+        if verbose and history.stopped:
+            print("a callback had ended this training; to train on, give another checkpoint_dir")
     for epoch in range(len(history) + 1, epochs + 1):
         if history.stopped:
             break

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from course_utils.checkpoints import (
     CheckpointError,
@@ -23,6 +22,7 @@ from course_utils.history import History
 from course_utils.progress import length
 from course_utils.random_state import generators_of, random_state, set_random_state
 from course_utils.totals import EpochResult, Metrics, Totals
+from course_utils.weights import check_weights
 
 
 class Saver:
@@ -68,7 +68,7 @@ class Saver:
                     f"The metric {name!r} has no state_dict and load_state_dict, so a checkpoint inside an epoch "
                     "cannot hold its sums: use one of torchmetrics, or leave out checkpoint_every."
                 )
-        self._folder = folder
+        self._folder = folder.absolute()  # the program may change its folder
         self._parts = parts
         self._loader = train_loader
         self._every = every
@@ -83,6 +83,7 @@ class Saver:
             "the list of metrics": list(named),
             "the number of seeded generators": len(self._generators),
         }
+        self._built_with = self._learning_rates()  # before schedulers and checkpoints changed them
         self._proved = False  # that what is saved can be loaded
         self._inside: dict[str, Any] | None = None  # the checkpoint inside an epoch that is being resumed
 
@@ -100,8 +101,18 @@ class Saver:
             return None
         path, state = found
         self._check(path, state, epochs)
+        reached = [float(group["lr"]) for group in state["optimizer"]["param_groups"]]
+        if self._built_with not in (state["built_with"], reached):
+            warnings.warn(
+                f"The learning rate was {state['built_with']} when the training in {self._folder} began and is "
+                f"{self._built_with} now: the checkpoint's is used. For another one, give another checkpoint_dir.",
+                stacklevel=3,  # the call of fit
+            )
+        self._built_with = state["built_with"]
         for name, part in self._parts.items():
             part.load_state_dict(state[name])
+        for parameter, learns in zip(self._parts["model"].parameters(), state["requires_grad"], strict=True):
+            parameter.requires_grad_(learns)  # a callback may have thawed a layer
         for own, results in ((history.train, state["history"]["train"]), (history.val, state["history"]["val"])):
             own[:] = [EpochResult(**result) for result in results]
         history.learning_rates[:] = state["history"]["learning_rates"]
@@ -152,20 +163,32 @@ class Saver:
         parts = {name: part.state_dict() for name, part in self._parts.items()}
         epoch = len(history)
         state = {**parts, "setup": self._setup, "history": asdict(history), "epoch": epoch, "batches": batches, **more}
+        state["built_with"] = self._built_with
+        state["requires_grad"] = [parameter.requires_grad for parameter in self._parts["model"].parameters()]
         path = self._folder / checkpoint_name(epoch, batches)
         save_checkpoint(path, state)
         if not self._proved:  # a callback's state may hold what cannot be loaded: better to hear of it now
-            load_checkpoint(path)
+            try:
+                load_checkpoint(path)
+            except CheckpointError:
+                path.unlink(missing_ok=True)
+                raise
             self._proved = True
         return path
+
+    def _learning_rates(self) -> list[float]:
+        return [float(group["lr"]) for group in self._parts["optimizer"].param_groups]
 
     def _random_numbers(self) -> dict[str, Any]:
         return {"random": random_state(), "generators": [generator.get_state() for generator in self._generators]}
 
     def _check(self, path: Path, state: dict[str, Any], epochs: int) -> None:
         """Raise unless the checkpoint belongs to this training: before anything is changed."""
-        if not {"model", "optimizer", "setup", "history", "epoch_start"} <= state.keys():
-            raise CheckpointError(f"{path} was not written by fit, so a training cannot be resumed from it.")
+        if not {"model", "optimizer", "setup", "history", "epoch_start", "built_with"} <= state.keys():
+            raise CheckpointError(
+                f"{path} was not written by fit, so a training cannot be resumed from it: take it out of the folder, "
+                "or give another checkpoint_dir."
+            )
         check_weights(self._parts["model"], state["model"], path)
         there, here = state["setup"], self._setup
         for name in {**there, **here}:
@@ -181,31 +204,12 @@ class Saver:
                 f"{path} belongs to another training: the optimizer held {groups} parameters in its groups there and "
                 f"holds {own} here; set up the same training, or give another checkpoint_dir."
             )
-        if state["epoch"] > epochs:
+        reached = state["epoch"] + bool(state["batches"])
+        if reached > epochs:
             raise CheckpointError(
-                f"{path} has {state['epoch']} epochs behind it, but epochs is {epochs}: it counts all epochs, those "
-                "before the interruption too; give at least as many."
+                f"{path} is of epoch {reached}, but epochs is {epochs}: it counts all epochs, those before the "
+                "interruption too; give at least as many."
             )
-
-
-def check_weights(model: nn.Module, weights: dict[str, Any], path: Path) -> None:
-    """Raise a CheckpointError that names the first difference between ``weights`` and those of ``model``.
-
-    ``load_state_dict`` checks as well, but only after it has copied all that fits.
-    """
-    own = model.state_dict()
-    for name in {**own, **weights}:
-        shapes = [tuple(getattr(where.get(name), "shape", ())) for where in (weights, own)]
-        if name in own and name in weights and shapes[0] == shapes[1]:
-            continue
-        difference = f"{name} has the shape {shapes[0]} there and {shapes[1]} here"
-        if name not in weights:
-            difference = f"it has no {name}"
-        elif name not in own:
-            difference = f"its {name} is not in this one"
-        raise CheckpointError(
-            f"{path} belongs to another model: {difference}; build the same model, or give another checkpoint_dir."
-        )
 
 
 class _Rest:

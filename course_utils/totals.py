@@ -81,6 +81,7 @@ class Totals:
         self.samples = 0
         self.where = where
         self._loss_fn = loss_fn
+        self._device = device
         self._started = time.perf_counter()
         # Doubles hold these sums exactly; Apple's GPUs have none.
         self._dtype = torch.float32 if device.type == "mps" else torch.float64
@@ -152,8 +153,9 @@ class Totals:
         metrics = {}
         for name, metric in self._metrics.items():
             whole = copy.deepcopy(metric)
-            if hasattr(whole, "persistent"):  # torchmetrics leaves its sums out otherwise
-                whole.persistent(True)
+            for part in whole.modules() if isinstance(whole, torch.nn.Module) else ():
+                if callable(keep := getattr(part, "persistent", None)):  # torchmetrics leaves its sums out otherwise
+                    keep(True)
             metrics[name] = whole.state_dict()
         return {"sums": sums, "metrics": metrics, "seconds": time.perf_counter() - self._started}
 
@@ -165,6 +167,7 @@ class Totals:
         self._started = time.perf_counter() - state["seconds"]
         for name, metric in self._metrics.items():
             metric.load_state_dict(state["metrics"][name])
+            metric.to(self._device)  # torchmetrics keeps the sums where the checkpoint had them
 
     def _count(self) -> None:
         """Count what was put aside, as one large batch. The numbers stay on the device."""
@@ -213,7 +216,7 @@ class Totals:
 
 
 def _as_numbers(value: Any) -> Any:
-    """Turn tensors, also inside tuples and lists, into floats and nested lists."""
-    if isinstance(value, torch.Tensor):
+    """Turn tensors and NumPy's numbers, also inside tuples and lists, into floats and nested lists."""
+    if hasattr(value, "tolist"):
         return value.tolist()
     return [_as_numbers(part) for part in value] if isinstance(value, (tuple, list)) else value

@@ -10,8 +10,10 @@ workers. Dropout and random augmentation are always on.
 """
 
 import argparse
+import contextlib
 import itertools
 import multiprocessing
+import os
 import random
 import shutil
 import signal
@@ -26,7 +28,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from course_utils import ImageDataset, SmallCNN, fit, fitting, make_loader, resuming, seed_everything
+from course_utils import ImageDataset, SmallCNN, fit, fitting, load_checkpoint, make_loader, resuming, seed_everything
 from course_utils.random_state import random_state
 
 EPOCHS = 4
@@ -59,11 +61,14 @@ def train(setting: Setting, folder: Path | None, result: Path, clock: Any) -> No
 
     ``clock`` is shared memory: how often each phase began, then the number of the phase under way.
     """
+    os.setsid()  # its loader workers can then be killed with it
     torch.set_num_threads(1)
     for module, name, phase in (
         (fitting, "train_epoch", 0),
         (fitting, "evaluate", 1),
         (resuming, "save_checkpoint", 2),
+        (resuming, "add_name", 2),
+        (resuming, "remove_old", 2),
     ):
         setattr(module, name, in_phase(getattr(module, name), phase, clock))
     seed_everything(0)
@@ -141,6 +146,12 @@ def differences(first: Any, second: Any, where: str = "") -> list[str]:
     return [] if first == second else [f"{where}: {first} and {second}"]
 
 
+def end_workers(process: Any) -> None:
+    """End what a killed training left behind. Workers notice by themselves, but not always, and not at once."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 class Trials:
     """Runs trainings in processes forked from this one, where everything is imported already."""
 
@@ -162,6 +173,7 @@ class Trials:
         started = time.perf_counter()
         process, _ = self.start(setting, folder, result)
         process.join()
+        end_workers(process)
         if process.exitcode != 0:
             raise RuntimeError(f"A training with {setting} ended with exit status {process.exitcode}.")
         seconds = time.perf_counter() - started
@@ -184,12 +196,15 @@ class Trials:
                 time.sleep(self.random.uniform(0, longest))
                 process.kill()
                 process.join()
+                end_workers(process)
                 if process.exitcode == -signal.SIGKILL and clock[3] == phase:
                     break
                 shutil.rmtree(folder, ignore_errors=True)
                 result.unlink(missing_ok=True)
             self.killed_in[PHASES[phase]] += 1
-            return differences(reference, self.finished(setting, folder, result)[0])
+            found = differences(reference, self.finished(setting, folder, result)[0])
+            best = load_checkpoint(folder / "best.pt")["epoch"]
+            return found + ([] if best == reference["best epoch"] else [f"best.pt is of epoch {best}"])
 
 
 def main() -> int:

@@ -24,7 +24,7 @@ def test_it_says_what_it_must(tmp_path: Path) -> None:
     weights = tmp_path / "digits.safetensors"
     weights.write_bytes(b"weights")
     card = write_model_card(weights, MLP((1, 28, 28), 10), class_names=["zero", "one"], **TEXTS)
-    assert card == tmp_path / "digits.md"
+    assert card == tmp_path / "digits.safetensors.md"
     text = card.read_text(encoding="utf-8")
     for expected in (
         "# Digits\n",
@@ -40,7 +40,7 @@ def test_it_says_what_it_must(tmp_path: Path) -> None:
         "git revision",
     ):
         assert expected in text
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["digits.md", "digits.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["digits.safetensors", "digits.safetensors.md"]
 
 
 def test_a_model_without_classes(tmp_path: Path) -> None:
@@ -51,6 +51,8 @@ def test_a_model_without_classes(tmp_path: Path) -> None:
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="save the weights first"):
         write_model_card(tmp_path / "none.pt", MLP((4,), 2), **TEXTS)
+    with pytest.raises(ValueError, match="'per class' is a list: give one number"):
+        write_model_card(tmp_path / "none.pt", MLP((4,), 2), **{**TEXTS, "metrics": {"per class": [0.5]}})
     with pytest.raises(ValueError, match="limits is empty"):
         write_model_card(tmp_path / "none.pt", MLP((4,), 2), **{**TEXTS, "limits": " "})
 

@@ -236,6 +236,8 @@ def test_a_damaged_last_one_is_passed_over_with_a_warning(content: bytes, tmp_pa
         found = latest_checkpoint(tmp_path)
     assert found is not None
     assert found[0].name == "epoch_0001.pt"
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == ["epoch_0001.pt", "epoch_0002.pt.damaged", "epoch_0003.pt.damaged"]
     assert [
         ("epoch_0003.pt is empty" in str(w.message), "epoch_0002.pt is damaged" in str(w.message)) for w in caught
     ] == [
@@ -251,14 +253,17 @@ def test_no_checkpoint_at_all(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*Looking for the checkpoint before it")
 def test_none_that_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "epoch_0001.pt").touch()
-    with pytest.raises(CheckpointError, match=r"No checkpoint in .+ can be read: start again"):
+    with pytest.raises(
+        CheckpointError, match=r"No checkpoint in .+ another folder\. .+epoch_0001\.pt is empty"
+    ):
         latest_checkpoint(tmp_path)
 
 
 def test_leftovers_of_a_killed_write_are_cleared(tmp_path: Path) -> None:
-    (tmp_path / "epoch_0001.pt.part").touch()
+    for name in ("epoch_0001.pt.part", "epoch_0002_batch_000010.pt.part", "best.pt.part", "mine.pt.part"):
+        (tmp_path / name).touch()
     prepare_folder(tmp_path, resume=False)
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path) == ["mine.pt.part"]
 
 
 def test_other_checkpoints_are_not_overwritten(content: bytes, tmp_path: Path) -> None:
@@ -266,3 +271,68 @@ def test_other_checkpoints_are_not_overwritten(content: bytes, tmp_path: Path) -
     with pytest.raises(FileExistsError, match=r"up to epoch_0007\.pt: pass resume=True"):
         prepare_folder(tmp_path, resume=False)
     prepare_folder(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_best_one_that_stands_alone_is_not_overwritten(resume: bool, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "best.pt").write_bytes(content)
+    with pytest.raises(FileExistsError, match=r"holds a best\.pt, but no checkpoint to go on from.+ move it away"):
+        prepare_folder(tmp_path, resume=resume)
+
+
+def test_the_name_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is killed before the rename still has the old file, and the new one beside it is complete."""
+    path, state = tmp_path / "one.pt", make_state()
+    save_checkpoint(path, state)
+    seen: list[Any] = []
+
+    def interrupted(self: Path, target: Path) -> None:
+        seen.extend([torch.load(self, weights_only=True)["model"], load_checkpoint(target)])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(path, {"model": {"weight": torch.zeros(3)}})
+    assert differences(seen, [{"weight": torch.zeros(3)}, state]) == []
+    assert os.listdir(tmp_path) == ["one.pt"]
+
+
+def test_what_is_written_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    save_checkpoint(tmp_path / "one.pt", {})
+    assert len(synced) == 2  # the file, and the folder with its name
+
+
+def test_a_state_that_cannot_be_saved(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"one\.pt was not written.+ a part of the state cannot be saved"):
+        save_checkpoint(tmp_path / "one.pt", {"rule": lambda step: step})
+    with pytest.raises(ValueError, match="give this part of the state another name"):
+        save_checkpoint(tmp_path / "one.pt", {"format": "rgb"})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_state_with_numpy_numbers_names_them(tmp_path: Path) -> None:
+    import numpy as np
+
+    save_checkpoint(tmp_path / "one.pt", {"rate": np.float64(0.1)})
+    with pytest.raises(CheckpointError, match=r"holds numpy\S+, no tensor .+ turn NumPy's numbers into float\(\)"):
+        load_checkpoint(tmp_path / "one.pt")
+
+
+def test_a_checkpoint_of_another_version(tmp_path: Path) -> None:
+    torch.save({"format": "course_utils checkpoint 2"}, tmp_path / "one.pt")
+    with pytest.raises(CheckpointError, match=r"is a course_utils checkpoint 2, .+ use the version that wrote it"):
+        load_checkpoint(tmp_path / "one.pt")
+
+
+def test_an_old_file_that_cannot_be_deleted_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for epoch in (1, 2):
+        (tmp_path / checkpoint_name(epoch)).touch()
+
+    def in_use(self: Path, missing_ok: bool = False) -> None:
+        raise PermissionError("in use")
+
+    monkeypatch.setattr(Path, "unlink", in_use)
+    remove_old(tmp_path, keep_last=1)
+    assert len(list_checkpoints(tmp_path)) == 2

@@ -92,7 +92,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"y_pred": [0, 1]}, r"y_true has 4 samples and y_pred has 2, .* take them from one pass"),
     ({"y_pred": LOGITS}, r"y_pred has shape \(4, 3\), .* logits\.argmax\(dim=1\)"),
     ({"y_true": torch.tensor(2)}, r"y_true has shape \(\), but one class number for each sample"),
-    ({"y_true": [0.0, 1.0, 2.0, 1.0]}, r"y_true is torch\.float32, .* \.long\(\)"),
+    ({"y_true": [0.0, 1.0, 2.0, 1.0]}, r"y_true is torch\.float64, .* \.long\(\)"),
     ({"y_true": ["cat", "dog", "cat", "dog"]}, r"y_true holds something that is no number .* names as class_names"),
     ({"y_true": [1, 2, 3, 1]}, r"y_true holds the class number 3 \(sample 2\), .* 3 class names, .* from 0 to 2"),
     ({"y_pred": [0, -1, 2, 1]}, r"y_pred holds the class number -1 \(sample 1\)"),

@@ -1,20 +1,35 @@
 """A training that is interrupted anywhere and resumed is the training that was not interrupted."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, SubsetRandomSampler, TensorDataset
+from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAUROC, MulticlassF1Score
 
-from course_utils import CheckpointError, History, fit, load_checkpoint, make_loader, save_checkpoint, seed_everything
+from course_utils import (
+    CheckpointError,
+    History,
+    NonFiniteLossError,
+    evaluate,
+    fit,
+    load_checkpoint,
+    make_loader,
+    save_checkpoint,
+    seed_everything,
+    train_epoch,
+)
 from course_utils.checkpoints import list_checkpoints
 from course_utils.random_state import random_state
+from course_utils.totals import Totals
 from tests.kill_and_resume import differences
 from tests.notebook_files import ROOT
 from tests.test_checkpoints import file_size_limit
@@ -262,9 +277,6 @@ def test_loaders_without_a_length(accumulate: int, tmp_path: Path) -> None:
 
 def test_numbers_go_on() -> None:
     """Batch numbers, sums and seconds of a resumed epoch are those of the whole epoch."""
-    from course_utils import NonFiniteLossError, train_epoch
-    from course_utils.totals import Totals
-
     model, cross_entropy = nn.Linear(8, 3), nn.CrossEntropyLoss()
     sgd = torch.optim.SGD(model.parameters(), lr=0.1)
     before = Totals(cross_entropy, None, torch.device("cpu"), "epoch 2")
@@ -291,8 +303,6 @@ def test_numbers_go_on() -> None:
 def test_other_random_numbers(tmp_path: Path) -> None:
     """Python's and NumPy's too, in a loader that draws from them."""
     import random
-
-    import numpy as np
 
     def drawing(training: Training) -> dict[str, Any]:
         def draw(_history: History) -> None:
@@ -333,8 +343,9 @@ def test_a_state_that_could_not_be_loaded_is_refused_at_once(tmp_path: Path) -> 
     counting = Counting()
     counting.count = Path("not a plain value")  # type: ignore[assignment]
     counting.__class__ = type("Odd", (Counting,), {"__call__": lambda self, history: False})
-    with pytest.raises(CheckpointError, match=r"epoch_0001\.pt holds more than tensors and plain values"):
+    with pytest.raises(CheckpointError, match=r"epoch_0001\.pt holds pathlib\S+, no tensor or plain value"):
         Training().fit(tmp_path, callbacks=[counting])
+    assert list_checkpoints(tmp_path) == []
 
 
 def test_a_training_that_a_callback_ended_stays_ended(tmp_path: Path) -> None:
@@ -386,8 +397,6 @@ def test_files_and_the_best_of_them(tmp_path: Path) -> None:
     assert best["epoch"] == history.best_epoch == 1 + losses.index(min(losses))
     assert best["history"]["val"][-1]["loss"] == min(losses)
     training.model.load_state_dict(best["model"])
-    from course_utils import evaluate
-
     assert evaluate(training.model, training.val, nn.CrossEntropyLoss()).loss == pytest.approx(min(losses))
     last = load_checkpoint(tmp_path / "epoch_0006.pt")
     assert last["epoch"] == 6
@@ -445,7 +454,7 @@ def test_a_disk_that_is_full_after_the_first_epoch(tmp_path: Path) -> None:
 
     limit = file_size_limit(2000)
     try:
-        with pytest.raises(CheckpointError, match=r"could not be written .+ What was saved before is still there"):
+        with pytest.raises(CheckpointError, match=r"could not be written \(.+\): make room, or choose another one"):
             Training().fit(tmp_path, callbacks=[fill])
     finally:
         limit.__exit__(None, None, None)
@@ -455,8 +464,6 @@ def test_a_disk_that_is_full_after_the_first_epoch(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_nan_leaves_the_last_checkpoint(tmp_path: Path) -> None:
-    from course_utils import NonFiniteLossError
-
     Training().fit(tmp_path, epochs=1)
     broken = Training()
     broken.val = make_loader(TensorDataset(torch.full((30, 8), torch.nan), torch.zeros(30, dtype=torch.int64)))
@@ -479,7 +486,7 @@ def refused(tmp_path: Path, training: Training, message: str, **options: Any) ->
 
 
 def test_another_architecture(tmp_path: Path) -> None:
-    message = r"another model: 0\.weight has the shape \(12, 8\) there and \(13, 8\) here; build the same model"
+    message = r"another model: 0\.weight is float32 \(12, 8\) there and float32 \(13, 8\) here; build the same model"
     refused(tmp_path, Training(hidden=13), message)
 
 
@@ -490,6 +497,12 @@ def test_another_architecture_with_other_names(tmp_path: Path) -> None:
     shorter = Training()
     del shorter.model[4]
     refused(tmp_path / "2", shorter, r"another model: its 4\.weight is not in this one")
+
+
+def test_another_dtype(tmp_path: Path) -> None:
+    training = Training()
+    training.model.double()
+    refused(tmp_path, training, r"0\.weight is float32 \(12, 8\) there and float64 \(12, 8\) here")
 
 
 def test_another_optimizer(tmp_path: Path) -> None:
@@ -510,6 +523,17 @@ def test_another_scheduler(tmp_path: Path) -> None:
     refused(tmp_path, training, "scheduler was None there and is StepLR here", scheduler=scheduler)
 
 
+def test_a_scheduler_that_is_gone(tmp_path: Path) -> None:
+    first = Training()
+    first.fit(tmp_path, epochs=1, scheduler=torch.optim.lr_scheduler.StepLR(first.optimizer, 1))
+    with pytest.raises(CheckpointError, match="scheduler was StepLR there and is None here"):
+        Training().fit(tmp_path)
+
+
+def test_another_accumulation(tmp_path: Path) -> None:
+    refused(tmp_path, Training(), "accumulate was 1 there and is 3 here", accumulate=3)
+
+
 def test_other_data(tmp_path: Path) -> None:
     training = Training()
     training.loader = Interrupting(make_loader(training.loader.loader.dataset, batch_size=20, shuffle=True), None)
@@ -527,8 +551,12 @@ def test_other_metrics(tmp_path: Path) -> None:
 
 def test_fewer_epochs_than_there_are(tmp_path: Path) -> None:
     Training().fit(tmp_path, epochs=2)
-    with pytest.raises(CheckpointError, match="has 2 epochs behind it, but epochs is 1"):
+    with pytest.raises(CheckpointError, match="is of epoch 2, but epochs is 1"):
         Training().fit(tmp_path, epochs=1)
+    with pytest.raises(Interrupted):
+        Training(5).fit(tmp_path, epochs=3, checkpoint_every=2)
+    with pytest.raises(CheckpointError, match=r"epoch_0003_batch_\d+\.pt is of epoch 3, but epochs is 2"):
+        Training().fit(tmp_path, epochs=2, checkpoint_every=2)
 
 
 def test_a_checkpoint_that_fit_did_not_write(tmp_path: Path) -> None:
@@ -582,6 +610,163 @@ def test_workers_that_keep_their_random_numbers(tmp_path: Path) -> None:
     training.val = DataLoader(training.val.loader.dataset, num_workers=1, persistent_workers=True)
     with pytest.warns(UserWarning, match="leave persistent_workers out"):
         training.fit(tmp_path, epochs=1)
+
+
+def test_a_sampler_with_a_generator_of_its_own(tmp_path: Path) -> None:
+    def run(folder: Path | None, val_at: int | None = None) -> dict[str, Any]:
+        training = Training(val_at=val_at)
+        sampler = SubsetRandomSampler(range(50), generator=torch.Generator().manual_seed(8))
+        dataset = training.loader.loader.dataset
+        if batched:
+            training.loader = DataLoader(dataset, batch_sampler=BatchSampler(sampler, 16, drop_last=False))  # type: ignore[assignment]
+        else:
+            training.loader = DataLoader(dataset, batch_size=16, sampler=sampler)  # type: ignore[assignment]
+        return training.outcome(training.fit(folder))
+
+    for batched in (False, True):
+        expected = run(None)
+        with pytest.raises(Interrupted):
+            run(tmp_path / str(batched), val_at=4)
+        assert differences(expected, run(tmp_path / str(batched))) == []
+
+
+class Learned(nn.Module):
+    """A loss that learns a temperature."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.ones(1))
+
+    def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(outputs * self.temperature, targets)
+
+
+def test_a_loss_that_learns(tmp_path: Path) -> None:
+    def run(at: int | None, folder: Path | None) -> Any:
+        training, loss_fn = Training(at), Learned()
+        training.optimizer = torch.optim.AdamW([*training.model.parameters(), *loss_fn.parameters()], lr=0.01)
+        options: dict[str, Any] = {"verbose": False, "checkpoint_dir": folder, "resume": folder is not None}
+        history = fit(training.model, training.loader, training.val, loss_fn, training.optimizer, epochs=3, **options)
+        return training.outcome(history), loss_fn.state_dict()
+
+    expected = run(None, None)
+    with pytest.raises(Interrupted):
+        run(BATCHES + 2, tmp_path)
+    assert differences(expected, run(None, tmp_path)) == []
+
+
+class Twice(Metric):
+    """Twice the F1 of the metric inside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = MulticlassF1Score(num_classes=3)
+
+    def update(self, outputs: torch.Tensor, targets: torch.Tensor) -> None:
+        self.inner.update(outputs, targets)
+
+    def compute(self) -> torch.Tensor:
+        return 2 * self.inner.compute()
+
+    def reset(self) -> None:
+        super().reset()
+        self.inner.reset()
+
+
+def test_metrics_inside_metrics(tmp_path: Path) -> None:
+    assert_resumes(tmp_path, BATCHES + 5, lambda _: {"metrics": {"twice": Twice()}, "checkpoint_every": 2})
+
+
+def test_sums_of_metrics_go_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torchmetrics leaves them where the checkpoint had them, which is the CPU."""
+    metric = MulticlassF1Score(num_classes=3)
+    totals = Totals(nn.CrossEntropyLoss(), {"f1": metric}, torch.device("cpu"), "epoch 1")
+    state = totals.state_dict()
+    assert metric.state_dict() == {}  # the metric itself is as it was
+    moved: list[Any] = []
+    monkeypatch.setattr(metric, "to", moved.append)
+    totals.load_state_dict(state)
+    assert moved == [torch.device("cpu")]
+
+
+class OfNumpy(Plain):
+    """A metric that answers with NumPy's numbers."""
+
+    def compute(self) -> Any:
+        return {"mean": np.float64(0.5), "each": np.ones(2)}
+
+
+def test_numbers_of_numpy_in_metrics(tmp_path: Path) -> None:
+    history = Training().fit(tmp_path, metrics={"own": OfNumpy()}, epochs=1)
+    assert history.val[0].metrics == {"own_mean": 0.5, "own_each": [1.0, 1.0]}
+
+
+def test_a_layer_that_a_callback_thawed(tmp_path: Path) -> None:
+    def thawing(training: Training) -> dict[str, Any]:
+        training.model[0].requires_grad_(False)
+
+        def thaw(history: History) -> None:
+            if len(history) == 1:
+                training.model[0].requires_grad_(True)
+
+        return {"callbacks": [thaw]}
+
+    assert_resumes(tmp_path, 2 * BATCHES + 2, thawing)
+
+
+def test_lazy_layers(tmp_path: Path) -> None:
+    def lazy() -> Training:
+        training = Training()
+        training.model[0] = nn.LazyLinear(12)
+        training.optimizer = torch.optim.SGD(training.model.parameters(), lr=0.1)
+        return training
+
+    first, second = lazy(), lazy()
+    first.fit(tmp_path, epochs=1)
+    second.fit(tmp_path, epochs=1)
+    assert differences(dict(first.model.state_dict()), dict(second.model.state_dict())) == []
+
+
+def test_another_learning_rate_is_noticed(tmp_path: Path) -> None:
+    first = Training()
+    scheduler = torch.optim.lr_scheduler.StepLR(first.optimizer, 1)
+    first.fit(tmp_path, epochs=1, scheduler=scheduler)
+    first.fit(tmp_path, epochs=2, scheduler=scheduler)  # in the same program: the rate has moved on, no warning
+    second = Training()
+    second.optimizer.param_groups[0]["lr"] = 0.5
+    with pytest.warns(UserWarning, match=r"was \[0\.01\] .+ began and is \[0\.5\] now: the checkpoint's is used"):
+        second.fit(tmp_path, epochs=2, scheduler=torch.optim.lr_scheduler.StepLR(second.optimizer, 1))
+    assert second.optimizer.param_groups[0]["lr"] == pytest.approx(0.0001)
+
+
+def print_nothing(_history: History) -> None:
+    pass
+
+
+def test_only_callbacks_with_a_state_are_counted(tmp_path: Path) -> None:
+    Training().fit(tmp_path, epochs=1, callbacks=[Counting()])
+    counting = Counting()
+    Training().fit(tmp_path, epochs=2, callbacks=[print_nothing, counting])
+    assert counting.count == 2
+
+
+def test_a_foreign_file_ahead_of_the_others(tmp_path: Path) -> None:
+    Training().fit(tmp_path, epochs=2, keep_last=1)
+    torch.save({"x": 1}, tmp_path / "epoch_0050.pt")
+    with pytest.warns(RuntimeWarning, match=r"this one is now epoch_0050\.pt\.damaged"):
+        Training().fit(tmp_path, epochs=4, keep_last=1)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["epoch_0004.pt"]
+
+
+def test_a_program_that_changes_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+
+    def leave(_history: History) -> None:
+        os.chdir(tmp_path / "elsewhere")
+
+    Training().fit(Path("runs"), epochs=2, callbacks=[leave])
+    assert len(list_checkpoints(tmp_path / "runs")) == 2
 
 
 def test_killed_in_every_phase() -> None:
