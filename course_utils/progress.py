@@ -1,5 +1,6 @@
 """Looping over a loader: a bar when it takes long, one clear error when there is nothing to loop over."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -35,7 +36,8 @@ def iterate(loader: Iterable[Any], where: str, *, shown: bool, done: int = 0) ->
         elif shown and time.perf_counter() - started > BAR_AFTER:
             from tqdm.auto import tqdm
 
-            bar = tqdm(desc=where, total=length(loader), initial=count, leave=False, unit="batch")
+            off = bool(os.environ.get("TQDM_DISABLE"))  # in notebooks, tqdm itself does not look
+            bar = tqdm(desc=where, total=length(loader), initial=count, leave=False, unit="batch", disable=off)
     if bar is not None:
         bar.close()
     if count == 0:

@@ -253,9 +253,7 @@ def test_no_checkpoint_at_all(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*Looking for the checkpoint before it")
 def test_none_that_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "epoch_0001.pt").touch()
-    with pytest.raises(
-        CheckpointError, match=r"No checkpoint in .+ another folder\. .+epoch_0001\.pt is empty"
-    ):
+    with pytest.raises(CheckpointError, match=r"No checkpoint in .+ another folder\. .+epoch_0001\.pt is empty"):
         latest_checkpoint(tmp_path)
 
 

@@ -462,12 +462,15 @@ def test_predictions_and_targets_are_of_one_pass(ragged: Batches) -> None:
 def test_a_bar_is_drawn_only_when_an_epoch_takes_long(
     ragged: Batches, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.delenv("TQDM_DISABLE")
     evaluate(make_model(), ragged, CROSS_ENTROPY)
     assert capfd.readouterr().err == ""
     monkeypatch.setattr(progress, "BAR_AFTER", 0.0)
     train_epoch(model := make_model(), ragged, CROSS_ENTROPY, sgd(model), epoch=3)
     assert "epoch 3" in capfd.readouterr().err
     evaluate(make_model(), ragged, CROSS_ENTROPY, progress=False)
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    evaluate(make_model(), ragged, CROSS_ENTROPY)
     assert capfd.readouterr().err == ""
 
 

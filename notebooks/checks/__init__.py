@@ -22,7 +22,7 @@ def check(stub_hint: str, praise: str) -> Callable[[Callable[..., str | None]], 
                 problem = stub_hint if untouched else find_problem(*answers)
             except Untouched:
                 problem = stub_hint
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 problem = f"your code raised {type(error).__name__}: {error}"
             print(f"Not yet: {problem}".replace("\n", " ") if problem else f"Correct. {praise}")
 

@@ -102,13 +102,13 @@ for name, batches in two_epochs.items():
     print(f"mean of the batches: {sum(shares) / 3:.1%}")
 
 # %% [markdown]
-# Epoch 2 is the better one, 59 right answers against 56. The mean of the batches says the opposite, and is 9 points off
-# for epoch 2: its eleven last images count about three times as much as the others. Whoever keeps "the best epoch" by
-# that number keeps the wrong one.
+# Epoch 2 is the better one, 59 right answers against 56. The mean of the batches says the opposite, and is 9 percentage
+# points off for epoch 2 (*points* from here on): its eleven last images count about three times as much as the others.
+# Whoever keeps "the best epoch" by that number keeps the wrong one.
 #
 # `evaluate` adds up counts. To give it our answers, we let the model be `nn.Identity()`, which hands back what it gets,
-# and take the logits as its inputs. torchmetrics counts batch by batch as well, and scikit-learn sees all answers at
-# once.
+# and take the logits as its inputs. torchmetrics counts batch by batch as well (`micro`: all samples count alike; its
+# default is another mean, see 05), and scikit-learn sees all answers at once.
 
 # %%
 from sklearn.metrics import accuracy_score
@@ -140,7 +140,8 @@ print(f"mean of the batch losses:  {sum(batch_losses) / 3:.3f}")
 # ### Mistake: outputs.data
 # Many loops count with `outputs.data.argmax(1)`. The `.data` is not needed, because class numbers carry no gradient.
 # And it is risky: it shares its memory with `outputs`, but hides from PyTorch what you change in it. `detach()` shares
-# the memory too, and PyTorch notices. Here they are set to 0 before `backward`. The derivative of exp at 0 is 1.
+# the memory too, and PyTorch notices. `exp` keeps its *output* for `backward`, and here we set it to 0 before
+# `backward` reads it. The weights are 0, and there the derivative of exp is 1.
 
 # %%
 for cut in ("data", "detach()"):
@@ -162,11 +163,12 @@ for cut in ("data", "detach()"):
 
 
 # %% tags=["nbval-ignore-output"]
-def train(model, part, *, lr, epochs, batch_size=64, seed=0, verbose=False):
+def train(model, part, *, lr, epochs, batch_size=64, seed=0, verbose=False, callbacks=()):
     """Train with AdamW, look at the validation data after each epoch, return the history."""
     loader = make_loader(part, batch_size=batch_size, shuffle=True, seed=seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
-    return fit(model, loader, loaders.val, loss_fn, optimizer, epochs=epochs, verbose=verbose)
+    options = {"epochs": epochs, "verbose": verbose, "callbacks": callbacks}
+    return fit(model, loader, loaders.val, loss_fn, optimizer, **options)
 
 
 cnn = SmallCNN(data.input_shape, data.num_classes, dropout_p=0.3).to(device)
@@ -174,8 +176,9 @@ history = train(cnn, data.train, lr=3e-3, epochs=3, verbose=True)
 
 # %% [markdown]
 # What can be switched is the mode of the layers (`train()` or `eval()`) and what PyTorch notes down for `backward`
-# (everything, nothing under `no_grad`, nothing and no way back under `inference_mode`). These are independent. So we
-# try the combinations and ask four questions of each.
+# (everything; nothing under `no_grad`; under `inference_mode` nothing, and the outputs may never be used for training).
+# These are independent. So we try the combinations and ask four questions of each. For the second we look at the
+# running mean in the first BatchNorm, `features[0][1]`.
 
 # %%
 import copy
@@ -238,19 +241,20 @@ except RuntimeError as error:
 #
 # ### What no_grad saves
 # For `backward`, PyTorch keeps what each layer needs to compute its gradient. `saved_tensors_hooks` calls a function of
-# ours for each tensor that is kept, so we can add up their bytes. The weights are there anyway and do not count.
+# ours, here `note`, with each tensor that is kept. We add up the bytes of those that have a row for each image; the
+# others are weights, and there anyway.
 
 
 # %%
 def megabytes_kept(model, images, context):
-    """Add up the tensors that one forward pass keeps for backward, without the weights."""
-    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    """Add up what one forward pass keeps of its images for backward."""
     kept = {}
 
     def note(tensor):
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()  # a tensor that is kept twice counts once
+        if tensor.shape[:1] == images.shape[:1]:
+            kept[tensor.data_ptr()] = (
+                tensor.nbytes
+            )  # by its address: what two layers keep counts once
         return tensor
 
     with context(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
@@ -260,8 +264,8 @@ def megabytes_kept(model, images, context):
 
 cnn.eval()
 for name in ("eval()", "eval() and no_grad", "eval() and inference_mode"):
-    sizes = [megabytes_kept(cnn, images[:size], ways[name][1])[0] for size in (16, 64)]
-    print(f"{name:27}{sizes[0]:4.1f} MB for 16 images, {sizes[1]:4.1f} MB for 64")
+    sizes = [megabytes_kept(cnn, images[:size], ways[name][1])[0] for size in (20, 60)]
+    print(f"{name:27}{sizes[0]:4.1f} MB for 20 images, {sizes[1]:4.1f} MB for 60")
 
 # %% [markdown]
 # `eval()` alone saves nothing: what is kept grows with the batch. With `no_grad`, an intermediate
@@ -283,41 +287,58 @@ else:
 
 # %% [markdown]
 # ### Mistake: no_grad without eval
-# A common validation loop has `no_grad` and no `eval()`. It has three faults, and we can measure each: Dropout spoils
-# some answers; BatchNorm makes an answer depend on the images that happen to be in the same batch; and the model
-# is another one afterwards.
+# A common validation loop has `no_grad` and no `eval()`. It has three faults. To tell them apart, we put one kind of
+# layer into training mode, leave the rest in evaluation mode, and look at the logits of one image: twice in the same
+# batch, and with one image beside it in place of the others.
 
+
+# %%
+def first_image(kind, batch):
+    """Return the logits of the first image, with the layers of one kind in training mode."""
+    net = copy.deepcopy(cnn).eval()
+    for layer in net.modules():
+        if isinstance(layer, kind):
+            layer.train()
+    with torch.no_grad():
+        return net(batch)[0]
+
+
+for name, kind in {"Dropout": nn.Dropout, "BatchNorm": nn.BatchNorm2d}.items():
+    once, again, pair = (first_image(kind, batch) for batch in (images, images, images[:2]))
+    print(f"{name} in training mode", end=":  ")
+    print("equal twice in one batch:", torch.allclose(once, again, atol=1e-3), end=",  ")
+    print("equal in another batch:", torch.allclose(once, pair, atol=1e-3))
+
+# %% [markdown]
+# Dropout draws anew each time: the same batch gets other answers. BatchNorm does not draw, but the answer for an image
+# depends on the images that happen to be in the same batch. The third fault shows afterwards. We let a copy of the
+# model answer all test images in that way, and measure both correctly:
 
 # %% tags=["nbval-ignore-output"]
-def answers_without_eval(model, batch_size):
-    model.train()
-    with torch.no_grad():
-        batches = make_loader(data.test, batch_size=batch_size)
-        return torch.cat([model(images.to(device)).argmax(1).cpu() for images, _ in batches])
+spoiled = copy.deepcopy(cnn).train()
+with torch.no_grad():
+    answers = torch.cat([spoiled(batch.to(device)).argmax(1).cpu() for batch, _ in loaders.test])
+changed = (answers != predict(cnn, loaders.test).logits.argmax(1)).sum()
+print(f"answers that differ from those in evaluation mode: {changed} of {len(answers)}")
 
-
-spoiled = copy.deepcopy(cnn)
-answers = {size: answers_without_eval(spoiled, size) for size in (2, 16, 64)}
-for size, found in answers.items():
-    print(
-        f"without eval, batches of {size:2}: {(found == data.test.labels).float().mean():.1%} right"
-    )
 before, after = (evaluate(model, loaders.test, loss_fn) for model in (cnn, spoiled))
 print(f"evaluate before: {before.accuracy:.1%} right, loss {before.loss:.3f}")
 print(f"evaluate after:  {after.accuracy:.1%} right, loss {after.loss:.3f}")
 
 # %%
-weights = zip(cnn.parameters(), spoiled.parameters(), strict=True)
 exact = [evaluate(cnn, make_loader(data.test, batch_size=size), loss_fn) for size in (2, 16, 64)]
-print("without eval, answers depend on the batches:", not torch.equal(answers[2], answers[64]))
-print("evaluate finds one accuracy for all of them:", len({r.accuracy for r in exact}) == 1)
+print("evaluate, batches of 2, 16 and 64: one accuracy:", len({r.accuracy for r in exact}) == 1)
+weights = zip(cnn.parameters(), spoiled.parameters(), strict=True)
 print("no weight has changed:", all(torch.equal(a, b) for a, b in weights))
 print("and still the model is another one:", abs(before.loss - after.loss) > 1e-4)
 
 # %% [markdown]
-# The last line is a leak. Nothing was trained, but the statistics in BatchNorm are now those of the test images, and
-# they stay in the model. It is also often said that `eval()` disables BatchNorm. It does not: the layer goes on
-# normalising, with the running statistics in place of the batch's. By hand:
+# The last line is a leak. Nothing was trained, but the statistics in BatchNorm have moved towards those of the test
+# images, and they stay in the model. The accuracy may even be higher afterwards. That does not make it right: the test
+# images have changed the model that they are to judge.
+#
+# It is also often said that `eval()` disables BatchNorm. It does not: the layer goes on normalising, with the running
+# statistics in place of the batch's. By hand:
 
 # %%
 norm = cnn.eval().features[0][1]
@@ -345,8 +366,17 @@ print(cnn.classifier.training)
 # %% [markdown]
 # ## Three parts
 #
-# The training part is for learning, the validation part for choosing, the test part for the one number at the end. Why
-# not choose by the test part, when it is there? Because whoever chooses the largest of many numbers chooses luck as
+# The training part is for learning, the validation part for choosing, the test part for the one number at the end. They
+# must be other images, or the number at the end is about images that the model has learned by heart:
+
+# %%
+parts = {"training": data.train, "validation": data.val, "test": data.test}
+seen = {name: {image.numpy().tobytes() for image in part.images} for name, part in parts.items()}
+for one, other in (("training", "validation"), ("training", "test"), ("validation", "test")):
+    print(f"images in both {one} and {other}: {len(seen[one] & seen[other])}")
+
+# %% [markdown]
+# Why not choose by the test part, when it is there? Because whoever chooses the largest of many numbers chooses luck as
 # well. The clearest case: a thousand "models" that toss a coin. Each answers 100 test images of two classes; none
 # knows anything.
 
@@ -430,50 +460,74 @@ show(
 #
 # ## What the curves say
 #
-# Three models, trained on the data: one with only three hidden neurons, one that suits the data, and a large one that
-# sees only 100 images. Its epochs are short, so it gets more of them: all three take a similar number of steps.
+# Three models, trained on the data: one that sees nothing of an image but the mean brightness of its four quarters, one
+# that suits the data, and a large one that gets only 100 images. Its epochs are short, so it gets more of them: all
+# three take a similar number of steps. Of the large one we keep what it says about the validation images after each
+# epoch.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 from torch.utils.data import Subset
 
 few = Subset(data.train, range(100))
-cases = {  # hidden layers, images, batch size, epochs
-    "Underfitting": ((3,), data.train, 64, 25),
-    "A good fit": ((128,), data.train, 64, 25),
-    "Overfitting": ((256, 256, 256), few, 16, 60),
+quarters = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())  # four numbers for each channel
+cases = {  # how the model is made, images, batch size, learning rate, epochs
+    "Underfitting": (
+        lambda: nn.Sequential(quarters, nn.Linear(4 * data.input_shape[0], data.num_classes)),
+        *(data.train, 64, 0.1, 25),
+    ),
+    "A good fit": (lambda: MLP(data.input_shape, data.num_classes), data.train, 64, 1e-3, 25),
+    "Overfitting": (
+        lambda: MLP(data.input_shape, data.num_classes, hidden_dims=(256, 256, 256)),
+        *(few, 16, 1e-3, 60),
+    ),
 }
-models, histories = {}, {}
-for name, (hidden_dims, part, size, epochs) in cases.items():
+print("numbers that the first model sees:", quarters(data.train[0][0].unsqueeze(0)).numel())
+
+# %% tags=["nbval-ignore-output"]
+models, histories, said = {}, {}, []
+for name, (make_model, part, size, lr, epochs) in cases.items():
     seed_everything(0)
-    model = MLP(data.input_shape, data.num_classes, hidden_dims=hidden_dims).to(device)
-    histories[name] = train(model, part, lr=1e-3, epochs=epochs, batch_size=size)
-    models[name] = model
-    last = histories[name].train[-1].loss, histories[name].val[-1].loss
-    print(f"{name:13} training loss {last[0]:.3f}, validation loss {last[1]:.3f}")
+    model = make_model().to(device)
+    note = [lambda _, model=model: said.append(predict(model, loaders.val).logits)]
+    callbacks = note if name == "Overfitting" else []  # called after each epoch
+    history = train(model, part, lr=lr, epochs=epochs, batch_size=size, callbacks=callbacks)
+    models[name], histories[name] = model, history
+    train_end, val_end = history.train[-1], history.val[-1]
+    print(f"{name:13} loss {train_end.loss:.3f} training, {val_end.loss:.3f} validation", end=";  ")
+    print(f"accuracy {train_end.accuracy:.1%} training, {val_end.accuracy:.1%} validation")
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(9.2, 3.1), sharey=True)
-for axis, (name, history) in zip(axes, histories.items(), strict=True):
-    columns = history.as_dict()
-    axis.plot(columns["epoch"], columns["train_loss"], label="training")
-    axis.plot(columns["epoch"], columns["val_loss"], label="validation")
-    axis.axvline(history.best_epoch, color=grey, linewidth=1, linestyle=":", label="best epoch")
-    axis.set(title=name, xlabel="epoch", ylim=(0, 2.5))
-axes[0].set_ylabel("mean loss of a sample")
-axes[1].legend()
+figure, axes = plt.subplots(2, 3, figsize=(9.2, 5), sharex="col", sharey="row")
+for column, (name, history) in zip(axes.T, histories.items(), strict=True):
+    values = history.as_dict()
+    for axis, measure in zip(column, ("loss", "accuracy"), strict=True):
+        axis.plot(values["epoch"], values[f"train_{measure}"], label="training")
+        axis.plot(values["epoch"], values[f"val_{measure}"], label="validation")
+        axis.axvline(history.best_epoch, color=grey, linewidth=1, linestyle=":", label="best epoch")
+    column[0].set(title=name, ylim=(0, 2.5))
+    column[1].set(xlabel="epoch", ylim=(0, 1.03))
+axes[0, 0].set_ylabel("mean loss of a sample")
+axes[1, 0].set_ylabel("accuracy")
+axes[1, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+axes[0, 1].legend()
 show(
     figure,
-    alt="Three pairs of loss curves. Underfitting: both stay high and close together. A good fit: "
-    "both fall and end low, validation a little above training. Overfitting: training falls to 0, "
-    "validation turns early and rises.",
+    alt="Loss and accuracy of three models. Underfitting: both losses fall, level out high, and "
+    "stay close together. A good fit: both end low, validation a little above training. "
+    "Overfitting: the training loss falls to 0, the validation loss stops falling and ends higher "
+    "than its best, while the validation accuracy stays level.",
 )
+
+# %% [markdown]
+# In numbers that hold on any machine:
 
 # %%
 under, good, over = histories.values()
 best = over.val[over.best_epoch - 1]
 steps = [sum(epoch.batches for epoch in history.train) for history in (under, good, over)]
 print("steps:", steps)
-print("underfitting: even the training loss stays high:", under.train[-1].loss > 0.5)
+print("underfitting: even the training loss stays high:", under.train[-1].loss > 1)
+print("and has levelled out:", under.train[-1].loss > 0.9 * under.train[-10].loss)
 print("a good fit: validation ends low:", good.val[-1].loss < 0.5 * under.val[-1].loss)
 print("overfitting: training is near 0:", over.train[-1].loss < 0.1)
 print("overfitting: validation has risen since its best:", over.val[-1].loss > 1.05 * best.loss)
@@ -487,14 +541,38 @@ print("its accuracy has hardly moved:", abs(over.val[-1].accuracy - best.accurac
 # | **Overfitting** | near 0 | much higher, rising | more data or augmentation, Dropout, weight decay, a smaller model, stopping at the best epoch |
 #
 # The training curve says whether the model *can* learn the data, the gap between the curves whether that carries over.
-# The last line above is worth a thought: the validation loss rises while the accuracy hardly moves. The model gives
-# much the same answers, and becomes surer of them, the wrong ones included. We come back to that under *Calibration*.
+# Read it at its end: a curve that still falls steeply says only that the training was too short.
+#
+# The last line above is worth a thought: the validation loss rises while the accuracy hardly moves. So compare what the
+# large model said about the validation images after its best epoch with what it says at the end.
+
+# %% tags=["nbval-ignore-output"]
+sure = {}
+for name, logits in {"best epoch": said[over.best_epoch - 1], "last epoch": said[-1]}.items():
+    confidence, answers = logits.softmax(dim=1).max(dim=1)
+    wrong = answers != data.val.labels
+    sure[name] = confidence[wrong].mean().item()
+    print(f"{name}: {wrong.sum()} wrong, with a mean softmax share of {sure[name]:.0%}")
+changed = (said[over.best_epoch - 1].argmax(1) != said[-1].argmax(1)).sum().item()
+print(f"answers that changed: {changed} of {len(data.val)}")
+
+# %%
+print("nine of ten answers are the same, at least:", changed < 0.1 * len(data.val))
+print(
+    "surer of the wrong ones, by 3 points or more:", sure["last epoch"] > sure["best epoch"] + 0.03
+)
+
+# %% [markdown]
+# The model gives much the same answers, and becomes surer of them, the wrong ones included. We come back to that under
+# *Calibration*.
 #
 # ## How sure is an accuracy?
 #
 # A test set is a sample. Other images of the same kind would have given another count. An *interval* says which true
 # accuracies are compatible with the count: the 95% interval misses the truth for about one test set in twenty.
 #
+# From one test set to the next, an accuracy that is counted on n images varies by a standard deviation of
+# `sqrt(accuracy * (1 - accuracy) / n)`, and about 95% of the counts lie within 1.96 of these around the truth.
 # Edwin Wilson's interval (1927) asks of each possible true accuracy: would our share be within 1.96 standard deviations
 # of it? Those for which it would are the interval. Solved for its two ends:
 
@@ -523,61 +601,78 @@ for right, samples in ((9, 10), (95, 100), (950, 1000), (9500, 10_000), (100, 10
 #
 # You will often meet a simpler formula, the share plus or minus 1.96 standard deviations. It is fine in the middle.
 # Near 100%, where good models live, it misses more often than it says. We can count how often, on ten thousand test
-# sets of 100 images, for a model that is right 97% of the time:
+# sets of 100 images, for a model that is right 98% of the time:
 
 # %%
 torch.manual_seed(0)
-right = (torch.rand(10_000, 100) < 0.97).sum(dim=1).double()
+truth = 0.98
+right = (torch.rand(10_000, 100) < truth).sum(dim=1).double()
 low, high = wilson(right, 100)
 share = right / 100
 half = 1.96 * (share * (1 - share) / 100).sqrt()
-print(f"Wilson contains 97%: {((low < 0.97) & (high > 0.97)).double().mean():.0%} of the time")
-print(f"simple contains 97%: {((share - half < 0.97) & (share + half > 0.97)).double().mean():.0%}")
+ends = {"Wilson's": (low, high), "the simple": (share - half, share + half)}
+for name, (left, right_end) in ends.items():
+    inside = ((left < truth) & (truth < right_end)).double().mean()
+    print(f"the truth lies in {name} interval for {inside:.0%} of the test sets")
 perfect = half[right == 100].max().item()
 print(f"for 100 of 100, the simple one says 100% plus or minus {perfect:.1f}")
 
 # %% [markdown]
-# There is a second way that needs no formula, and works for any metric: the *bootstrap*. Draw a new test set from your
-# own, with replacement, compute the metric, and repeat. The middle 95% of the results are the interval. Here it is for
-# the model with the good fit.
+# Counts are whole, so the share is never exactly 95%; Wilson's stays near it.
+#
+# There is a second way that needs no formula, and works for most metrics, if there are enough mistakes: the *bootstrap*.
+# Draw a new test set from your own, with replacement, compute the metric, and repeat. The middle 95% of the results are
+# the interval. Here it is for the model with the good fit, once for its accuracy and once for its loss, for which there
+# is no formula like Wilson's.
 
 
 # %% tags=["nbval-ignore-output"]
 def bootstrap(values, repeats=2000, seed=0):
-    """Return the mean of `values` on each of so many resampled test sets."""
+    """Return the mean of `values` on each of so many resampled test sets, and their middle 95%."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(len(values), (repeats, len(values)), generator=generator)
-    return values.double()[drawn].mean(dim=1)
+    means = values.double()[drawn].mean(dim=1)
+    return means, (means.quantile(0.025).item(), means.quantile(0.975).item())
 
 
 logits, targets = predict(models["A good fit"], loaders.test)
 right = logits.argmax(1) == targets
-means = bootstrap(right)
-resampled = means.quantile(0.025).item(), means.quantile(0.975).item()
+means, resampled = bootstrap(right)
 formula = wilson(right.sum().item(), len(right))
 print(f"{right.sum()} of {len(right)} right: {right.double().mean():.1%}")
 for name, (low, high) in {"bootstrap": resampled, "Wilson": formula}.items():
     print(f"{name:9} {low:.1%} to {high:.1%}")
+losses = nn.CrossEntropyLoss(reduction="none")(logits, targets)  # one for each image
+low, high = bootstrap(losses)[1]
+print(f"mean loss {losses.mean():.3f}, bootstrap {low:.3f} to {high:.3f}")
 
 # %%
 apart = max(abs(a - b) for a, b in zip(resampled, formula, strict=True))
 print("bootstrap and Wilson agree within 1.5 points:", apart < 0.015)
+low, high = bootstrap(torch.ones(100))[1]
+print(f"for 100 of 100, the bootstrap says {low:.0%} to {high:.0%}")
+
+# %% [markdown]
+# That last line is the fault of the simple formula again: where there is no mistake to draw, each new test set is
+# perfect. For the accuracy, Wilson's interval is the safer one.
 
 # %%
 step = 1 / len(right)
 edges = torch.arange(means.min().item() - step / 2, means.max().item() + step, step)
 figure, axis = plt.subplots(figsize=(5.5, 3.1))
 axis.hist(means, bins=edges.tolist(), color=pale, label="resampled test sets")
-axis.axvline(formula[0], ymax=0.75, color=orange, label="Wilson interval")
-axis.axvline(formula[1], ymax=0.75, color=orange)
+axis.axvline(formula[0], ymax=0.68, color=orange, label="Wilson interval")
+axis.axvline(formula[1], ymax=0.68, color=orange)
+axis.axvline(resampled[0], ymax=0.68, color=blue, linestyle="--", label="bootstrap interval")
+axis.axvline(resampled[1], ymax=0.68, color=blue, linestyle="--")
 axis.set(title="Bootstrap and Wilson", xlabel="accuracy", ylabel="resampled test sets")
 axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-axis.set_ylim(0, 1.4 * axis.get_ylim()[1])
+axis.set_ylim(0, 1.55 * axis.get_ylim()[1])
 axis.legend(loc="upper left")
 show(
     figure,
     alt="The accuracies of the resampled test sets form a bell, and most of it lies between the "
-    "two ends of the Wilson interval.",
+    "two ends of the Wilson interval. The ends of the bootstrap interval are close to them.",
 )
 
 # %% [markdown]
@@ -622,13 +717,13 @@ def mcnemar(only_first, only_second):
 for counts in ((3, 3), (5, 9), (15, 40), (0, 6)):
     same = abs(mcnemar(*counts) - binomtest(counts[0], sum(counts)).pvalue) < 1e-9
     print(f"{counts}: p = {mcnemar(*counts):.4f}   equal to SciPy's: {same}")
-print("luck explains the difference of the twins (p above 0.05):", mcnemar(*alone) > 0.05)
+print("luck could explain the difference of the twins (p above 0.05):", mcnemar(*alone) > 0.05)
 chance = (~first).double().mean() * (~second).double().mean() * len(targets)
 print("they fail on the same images, more often than by chance:", both_wrong > 1.5 * chance.item())
 
 # %% [markdown]
 # The third pair shows why pairing is worth it. Let two models answer 1,000 images, 880 of which both get right; the
-# first gets 15 more, the second 40 more. Their intervals overlap, and still luck hardly explains the difference:
+# first gets 15 more, the second 40 more. Their intervals overlap, and still luck could hardly explain the difference:
 
 # %%
 for name, count in {"first": 880 + 15, "second": 880 + 40}.items():
@@ -642,8 +737,8 @@ print(f"pairwise: p = {mcnemar(15, 40):.4f}")
 # changes answers.
 #
 # ### How many images does one point take?
-# The half width of the interval is about `1.96 * sqrt(p * (1 - p) / n)` for n images and the accuracy p. It falls only
-# with the root of n.
+# The half width of the interval is about 1.96 standard deviations, `1.96 * sqrt(accuracy * (1 - accuracy) / n)` for n
+# images. It falls only with the root of n.
 
 # %%
 images_seen = [100, 200, 500, 1000, 2000, 5000, 10_000]
@@ -668,17 +763,18 @@ show(
 # many for each of them. We try it out, 500 times.
 
 # %%
-p, point = 0.9, 0.01
-print(f"plus or minus one point: about {1.96**2 * p * (1 - p) / point**2:,.0f} images")
-images_each = round((1.96 + 0.84) ** 2 * 2 * p * (1 - p) / point**2)
+accuracy, point = 0.9, 0.01
+spread = accuracy * (1 - accuracy)
+print(f"plus or minus one point: about {1.96**2 * spread / point**2:,.0f} images")
+images_each = round((1.96 + 0.84) ** 2 * 2 * spread / point**2)
 
 torch.manual_seed(0)
 shares = {}
-for truth in (p - point / 2, p + point / 2):
+for truth in (accuracy - point / 2, accuracy + point / 2):
     draws = torch.rand(500, images_each)
     shares[truth] = (draws < truth).double().mean(dim=1)
 worse, better = shares.values()
-noise = (2 * p * (1 - p) / images_each) ** 0.5
+noise = (2 * spread / images_each) ** 0.5
 seen = (better - worse > 1.96 * noise).double().mean().item()
 print(f"a difference of one point: {images_each:,} images each, seen {seen:.0%} of the time")
 
@@ -720,7 +816,7 @@ share_right, mean_confidence = calibration_curve(right.numpy(), confidence.numpy
 same = [abs(row[0] - c) < 1e-9 for row, c in zip(rows, mean_confidence, strict=True)]
 same += [abs(row[1] - s) < 1e-9 for row, s in zip(rows, share_right, strict=True)]
 print("equal to scikit-learn's calibration_curve:", all(same))
-print("every image in one bin:", sum(count for _, _, count in rows) == len(data.test))
+print(f"images in all bins: {sum(count for _, _, count in rows)} of {len(data.test)}")
 
 # %% [markdown]
 # In one number: the *expected calibration error* (ECE) is the mean gap between confidence and share of right answers,
@@ -800,13 +896,14 @@ show(
 #
 # ## The worst mistakes
 #
-# Back to the model with the good fit, and to single images. The loss of each image (`reduction="none"`) is largest
-# where the model gave the right class the smallest share. Sort by it, and look.
+# Back to the model with the good fit, and to single images. What we see there leads to decisions, so they are validation
+# images. The loss of each image (`reduction="none"`) is largest where the model gave the right class the smallest
+# share. Sort by it, and look.
 
 # %%
 from course_utils.plots import plot_images
 
-logits, targets = predict(models["A good fit"], loaders.test)
+logits, targets = predict(models["A good fit"], loaders.val)
 each_loss = nn.CrossEntropyLoss(reduction="none")(logits, targets)
 confidence, predicted = logits.softmax(dim=1).max(dim=1)
 worst = each_loss.argsort(descending=True)[:16]
@@ -822,12 +919,12 @@ for answer, truth, sure in zip(predicted[worst], targets[worst], confidence[wors
     text = name if answer == truth else f"{name}, not {right_name}"
     captions.append(f"{text}\n{sure:.0%} sure")
 plot_images(
-    data.test.images[worst],
+    data.val.images[worst],
     captions,
     wrong=wrong,
-    title="The test images with the highest loss (a cross: wrong)",
-    alt="Sixteen test images with the highest loss, each with the model's answer, the right class "
-    "and its confidence. The first ones are answered wrongly.",
+    title="The validation images with the highest loss (a cross: wrong)",
+    alt="Sixteen validation images with the highest loss, each with the model's answer, the right "
+    "class and the confidence.",
 )
 
 # %% [markdown]
@@ -845,7 +942,7 @@ for channels in (1, 3):
     image = torch.zeros(channels, 28, 28)
     print(f"one image {tuple(image.shape)}: logits {tuple(bare(image).shape)}")
 try:
-    models["A good fit"](data.test[0][0].to(device))
+    models["A good fit"](data.val[0][0].to(device))
 except ValueError as error:
     print(f"course_utils.MLP says: {str(error).partition(': ')[2]}")
 
@@ -855,7 +952,7 @@ except ValueError as error:
 
 # %%
 index = worst[0].item()
-image, truth = data.test[index]
+image, truth = data.val[index]
 model = models["A good fit"].eval()
 with torch.no_grad():
     shares = model(image.unsqueeze(0).to(device)).softmax(dim=1).squeeze(0).cpu()
@@ -863,10 +960,12 @@ answer = shares.argmax().item()
 print("batch:", tuple(image.unsqueeze(0).shape), " shares:", tuple(shares.shape))
 print("the same answer as in the batch before:", answer == predicted[index].item())
 
-# %%
+# %% tags=["nbval-ignore-output"]
+name, true_name = data.class_names[answer], data.class_names[truth]
+print(f"answer: {name}, {shares[answer]:.1%} sure; true class: {true_name}, {shares[truth]:.1%}")
 figure, (left, right_axis) = plt.subplots(1, 2, figsize=(7.4, 3), width_ratios=(1, 1.6))
-left.imshow(data.test.images[index].permute(1, 2, 0).squeeze(-1))
-left.set_title(f"answer {data.class_names[answer]}, right {data.class_names[truth]}")
+left.imshow(data.val.images[index].permute(1, 2, 0).squeeze(-1))
+left.set_title(f"answer: {name}, true class: {true_name}")
 left.axis("off")
 bars = right_axis.barh(data.class_names, shares)
 right_axis.bar_label(bars, fmt="{:.1%}", padding=3, fontsize=9)
@@ -874,13 +973,13 @@ right_axis.invert_yaxis()
 right_axis.get_yticklabels()[truth].set(color=orange, fontweight="bold")
 right_axis.grid(axis="y", visible=False)
 right_axis.set(
-    title="Share of each class (orange: the right class)", xlabel="softmax", xlim=(0, 1.1)
+    title="Share of each class (orange: the true class)", xlabel="softmax", xlim=(0, 1.1)
 )
 right_axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 show(
     figure,
-    alt=f"The test image with the highest loss, a {data.class_names[truth]}, and the "
-    f"model's shares: the largest is {data.class_names[answer]}.",
+    alt=f"The validation image with the highest loss, of the class {true_name}, and the "
+    f"model's shares: the largest is that of {name}.",
 )
 
 # %% [markdown]
@@ -988,7 +1087,7 @@ evaluation.calibration_error(calibration_error)
 # - `eval()` changes the answers, `no_grad()` and `inference_mode()` only what is kept for `backward`. For measuring you
 #   want both, and afterwards `train()` again.
 # - A number that something was chosen by is too good. Choose by the validation part, report the test part once.
-# - Both losses high: underfitting. A gap that grows: overfitting.
+# - Both losses level out high: underfitting. A gap that grows: overfitting.
 # - An accuracy has an interval; two models on the same images are compared image by image.
 # - Confidence is not a probability until somebody has checked it.
 #
