@@ -4,6 +4,7 @@ Everything here is taught by hand in the notebooks first. ``course_utils.plots``
 because it brings matplotlib; what stands here needs only torch and NumPy to be imported.
 """
 
+from course_utils.callbacks import EarlyStopping, WeightAverage
 from course_utils.cards import write_model_card
 from course_utils.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from course_utils.confusion import ConfusedPair, confusion_matrix, most_confused
@@ -20,6 +21,7 @@ __all__ = [
     "MLP",
     "CheckpointError",
     "ConfusedPair",
+    "EarlyStopping",
     "EpochResult",
     "History",
     "ImageData",
@@ -28,6 +30,7 @@ __all__ = [
     "NonFiniteLossError",
     "Predictions",
     "SmallCNN",
+    "WeightAverage",
     "confusion_matrix",
     "count_parameters",
     "evaluate",

@@ -149,6 +149,29 @@ WRONG: dict[str, dict[str, str]] = {
         "def exact_accuracy(batches):\n"
         "    return sum((a.argmax(0) == b).sum() for a, b in batches) / sum(len(b) for a, b in batches)": "raised RuntimeError",
         "def exact_accuracy(batches):\n    return [(a.argmax(1) == b).sum() for a, b in batches]": "one number",
+        "def exact_accuracy(batches):\n"
+        "    right = samples = 0\n"
+        "    for a, b in batches:\n"
+        "        right += (a.argmax(1) == b).sum()\n        samples += len(b)\n"
+        "        return right / samples": "inside the loop",
+        "def exact_accuracy(batches):\n"
+        "    return sum((a.argmax(1) == b).sum() for a, b in batches[:1]) / len(batches[0][1])": "the first batch alone",
+        "def exact_accuracy(batches):\n"
+        "    return sum((a.argmax(1) == b).sum() for a, b in batches[:-1]) / 16": "short last batch counts too",
+        "def exact_accuracy(batches):\n"
+        "    a, b = torch.cat([a for a, _ in batches]).argmax(1), torch.cat([b for _, b in batches])\n"
+        "    return sum((a == b)[b == c].float().mean() for c in b.unique()) / len(b.unique())": "mean over the classes",
+        "def exact_accuracy(batches):\n    return float('nan')": "nan",
+        "def exact_accuracy(batches):\n"
+        "    return sum((a.argmax(1) == b).sum() for a, b in batches) // sum(len(b) for a, b in batches)": "not with //",
+        "def exact_accuracy(batches):\n"
+        "    right = sum((a.argmax(1) == b).sum().item() for a, b in batches)\n"
+        "    return round(right / sum(len(b) for a, b in batches), 4)": "0.7778, that is 14 / 18 rounded",
+        "def exact_accuracy(batches):\n"
+        "    right = samples = 0\n"
+        "    while batches:\n"
+        "        a, b = batches.pop()\n        right += (a.argmax(1) == b).sum()\n        samples += len(b)\n"
+        "    return right / samples": "not the same after the call",
     },
     "images_needed": {
         "def images_needed(accuracy, half_width, z=1.96):\n"
@@ -168,6 +191,10 @@ WRONG: dict[str, dict[str, str]] = {
         "import math\ndef images_needed(accuracy, half_width, z=1.96):\n"
         "    return math.ceil(1.96**2 * accuracy * (1 - accuracy) / half_width**2)": "a fixed 1.96",
         "def images_needed(accuracy, half_width, z=1.96):\n    return accuracy, half_width": "one number",
+        "def images_needed(accuracy, half_width, z=1.96):\n"
+        "    return int(z**2 * accuracy * (1 - accuracy) / half_width**2) + 1": r"not \+ 1",
+        "def images_needed(accuracy, half_width, z=1.96):\n"
+        "    return round(z**2 * accuracy * (1 - accuracy) / half_width**2 + 0.49)": "one image fewer",
     },
     "calibration_error": {
         "def calibration_error(confidence, right, bins=10):\n"
@@ -197,6 +224,26 @@ WRONG: dict[str, dict[str, str]] = {
         "def calibration_error(confidence, right, bins=10):\n"
         "    n = (confidence * bins).long()\n"
         "    return sum((confidence[n == i] - right[n == i].float()).sum().abs() for i in range(bins)) / len(right)": "exactly 1",
+        "def calibration_error(confidence, right, bins=10):\n"
+        "    edges, error = torch.linspace(0, 1, bins + 1), 0\n"
+        "    for low, high in zip(edges[:-1], edges[1:]):\n"
+        "        inside = (confidence >= low) & (confidence <= high)\n"
+        "        error += (confidence[inside] - right[inside].float()).sum().abs()\n"
+        "    return error / len(right)": "counted twice",
+        "def calibration_error(confidence, right, bins=10):\n"
+        "    n = torch.bucketize(confidence, torch.linspace(0, 1, bins + 1)[1:-1])\n"
+        "    return sum((confidence[n == i] - right[n == i].float()).sum().abs() for i in range(bins)) / bins": "not by that of the bins",
+        "def calibration_error(confidence, right, bins=10):\n"
+        "    n = torch.bucketize(confidence, torch.linspace(0, 1, bins + 1)[1:-1])\n"
+        "    return sum((confidence[n == i] - right[n == i].float()).sum().abs() for i in range(1, bins)) / len(right)": "starts at 0",
+        "def calibration_error(confidence, right, bins=10):\n"
+        "    n = torch.bucketize(confidence, torch.linspace(0, 1, bins + 1)[1:-1])\n"
+        "    middle = (n + 0.5) / bins\n"
+        "    return sum((middle[n == i] - right[n == i].float()).sum().abs() for i in range(bins)) / len(right)": "not the middle",
+        "def calibration_error(confidence, right, bins=10):\n"
+        "    n = torch.bucketize(confidence, torch.linspace(0, 1, bins + 1)[1:-1])\n"
+        "    confidence -= right.float()\n"
+        "    return sum(confidence[n == i].sum().abs() for i in n.unique()) / len(right)": "have changed",
     },
     "snapshot": {
         "def snapshot(model):\n    return model.state_dict()": "clone each",
@@ -204,6 +251,7 @@ WRONG: dict[str, dict[str, str]] = {
         "def snapshot(model):\n    return model.state_dict().copy()": "clone each",
         "import copy\ndef snapshot(model):\n    return copy.deepcopy(model)": r"model\.state_dict\(\) gives the dictionary",
         "def snapshot(model):\n    return {n: p.detach().clone() for n, p in model.named_parameters()}": "running statistics",
+        "def snapshot(model):\n    return {n: t.half() for n, t in model.state_dict().items()}": "change nothing",
         "def snapshot(model):\n    return [t.clone() for t in model.state_dict().values()]": "not a dictionary",
         "def snapshot(model):\n"
         "    kept = model.state_dict()\n"
@@ -221,15 +269,41 @@ WRONG: dict[str, dict[str, str]] = {
         "    shutil.copy(part, path)\n    part.unlink()\n    return path": "write over the old file",
         "import os\ndef write_safely(path, content):\n"
         "    part = path.with_name('part')\n    part.touch()\n"
-        "    os.replace(part, path)\n    path.write_bytes(content)\n    return path": "write first",
+        "    os.replace(part, path)\n    path.write_bytes(content)\n    return path": "before you rename it",
+        "import os\ndef write_safely(path, content):\n"
+        "    part = path.with_name('part')\n    part.write_bytes(content)\n"
+        "    os.replace(part, path)\n    path.write_bytes(content)\n    return path": "the last step",
+        "from os import replace\ndef write_safely(path, content):\n"
+        "    part = path.with_name('part')\n    part.write_bytes(content)\n"
+        "    replace(path, part)\n    return path": "in this order",
+        "import os\ndef write_safely(path, content):\n"
+        "    part = path.with_name('part')\n    file = part.open('wb')\n    file.write(content)\n"
+        "    os.replace(part, path)\n    file.close()\n    return path": "close it before",
+        "import os\ndef write_safely(path, content):\n"
+        "    part = path.with_name('part')\n    part.write_text(str(content))\n"
+        "    os.replace(part, path)\n    return path": "as it is",
         "import os, tempfile, pathlib\ndef write_safely(path, content):\n"
         "    part = pathlib.Path(tempfile.mkdtemp()) / 'part'\n    part.write_bytes(content)\n"
         "    os.replace(part, path)\n    return path": "another folder",
         "import os\ndef write_safely(path, content):\n"
-        "    os.replace(path, path.with_name('old'))\n    path.write_bytes(content)\n    return path": "raised|old one|copy|in the end|gets its name",
+        "    os.replace(path, path.with_name('old'))\n    path.write_bytes(content)\n    return path": "no file has the name",
     },
     "load_what_fits": {
         "def load_what_fits(model, weights):\n    return model.load_state_dict(weights).missing_keys": "refused a",
+        "def load_what_fits(model, weights):\n"
+        "    own = dict(model.named_parameters())\n"
+        "    fit = {n: t for n, t in weights.items() if n in own and t.shape == own[n].shape}\n"
+        "    model.load_state_dict(fit, strict=False)\n"
+        "    return ['2.weight', '2.bias']": "buffers too",
+        "def load_what_fits(model, weights):\n"
+        "    own = model.state_dict()\n"
+        "    for n in list(weights):\n"
+        "        if n not in own or weights[n].shape != own[n].shape:\n            weights.pop(n)\n"
+        "    return model.load_state_dict(weights, strict=False).missing_keys": "a new dictionary",
+        "def load_what_fits(model, weights):\n"
+        "    own = model.state_dict()\n"
+        "    fit = {n: t for n, t in weights.items() if n in own and t.numel() == own[n].numel()}\n"
+        "    return model.load_state_dict(fit, strict=False).missing_keys": "refused a shape",
         "def load_what_fits(model, weights):\n    return model.load_state_dict(weights, strict=False).missing_keys": "refused a shape",
         "def load_what_fits(model, weights):\n"
         "    own = model.state_dict()\n"
@@ -330,5 +404,164 @@ WRONG: dict[str, dict[str, str]] = {
         "        if precision[i] >= min_precision and hits[i] > most:\n"
         "            best, most = scores[order[i]].item(), hits[i]\n    return best": "called together",
         "def best_threshold(scores, targets, min_precision):\n    return scores, targets": "one number",
+    },
+    "warmup_then_cosine": {
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n        return step / warmup\n"
+        "    share = (step - warmup) / (total - warmup)\n"
+        "    return 0.5 * (1 + math.cos(math.pi * min(1, share)))": r"count from 1: \(step \+ 1\)",
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    return 0.5 * (1 + math.cos(math.pi * min(1, step / total)))": "the warm-up is missing",
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n        return (step + 1) / warmup\n"
+        "    return 0.5 * (1 + math.cos(math.pi * step / total))": "the fall begins at step warmup",
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n        return (step + 1) / warmup\n"
+        "    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / total))": "lasts total - warmup steps",
+        "def warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n        return (step + 1) / warmup\n"
+        "    return max(0.0, (total - step) / (total - warmup))": "a straight line",
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n        return (step + 1) / warmup\n"
+        "    return math.cos(math.pi * (step - warmup) / (total - warmup))": "from 1 to -1",
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n        return (step + 1) / warmup\n"
+        "    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))": r"at most 1: min",
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    rise = (step + 1) / warmup\n"
+        "    share = min(1, max(0, step - warmup) / (total - warmup))\n"
+        "    return min(rise, 0.5 * (1 + math.cos(math.pi * share)))": "divides by zero",
+        "def warmup_then_cosine(step, warmup, total):\n    return min(1.0, (step + 1) / warmup)": "it must fall",
+        "def warmup_then_cosine(step, warmup, total):\n    return [step]": "one number",
+        "def warmup_then_cosine(step, warmup, total):\n    return cos(step)": "raised NameError",
+    },
+    "parameter_groups": {
+        "def parameter_groups(model, weight_decay):\n"
+        "    return [{'params': [p for p in model.parameters() if p.ndim >= 2], 'weight_decay': weight_decay},\n"
+        "            {'params': [p for p in model.parameters() if p.ndim < 2], 'weight_decay': 0.0}]": "is frozen and still there",
+        "def parameter_groups(model, weight_decay):\n"
+        "    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]\n"
+        "    return [{'params': [p for n, p in named if 'bias' not in n], 'weight_decay': weight_decay},\n"
+        "            {'params': [p for n, p in named if 'bias' in n], 'weight_decay': 0.0}]": "scale of a norm layer",
+        "def parameter_groups(model, weight_decay):\n"
+        "    ps = [p for p in model.parameters() if p.requires_grad]\n"
+        "    return [{'params': [p for p in ps if p.ndim == 2], 'weight_decay': weight_decay},\n"
+        "            {'params': [p for p in ps if p.ndim != 2], 'weight_decay': 0.0}]": "conv.weight has 4 dimensions",
+        "def parameter_groups(model, weight_decay):\n"
+        "    ps = [p for p in model.parameters() if p.requires_grad]\n"
+        "    return [{'params': [p for p in ps if p.ndim >= 2], 'weight_decay': weight_decay},\n"
+        "            {'params': [p for p in ps if p.ndim < 2]}]": "give it 0.0",
+        "def parameter_groups(model, weight_decay):\n"
+        "    ps = [p for p in model.parameters() if p.requires_grad]\n"
+        "    return [{'params': [p for p in ps if p.ndim >= 2], 'weight_decay': 0.01},\n"
+        "            {'params': [p for p in ps if p.ndim < 2], 'weight_decay': 0.0}]": "pass the argument on",
+        "def parameter_groups(model, weight_decay):\n"
+        "    ps = [p for p in model.parameters() if p.requires_grad]\n"
+        "    return [{'params': [p for p in ps if p.ndim >= 2], 'weight_decay': weight_decay},\n"
+        "            {'params': [p for p in ps if p.ndim == 1], 'weight_decay': 0.0}]": "scale is in no group",
+        "def parameter_groups(model, weight_decay):\n"
+        "    ps = [p for p in model.parameters() if p.requires_grad]\n"
+        "    return [{'params': [p for p in ps if p.ndim < 2], 'weight_decay': 0.0},\n"
+        "            {'params': [p for p in ps if p.ndim >= 2], 'weight_decay': weight_decay}]": "wrong way round",
+        "def parameter_groups(model, weight_decay):\n"
+        "    ps = [p for p in model.parameters() if p.requires_grad]\n"
+        "    return [{'params': [p for p in ps if p.ndim >= 2], 'weight_decay': weight_decay},\n"
+        "            {'params': ps, 'weight_decay': 0.0}]": "in both groups",
+        "def parameter_groups(model, weight_decay):\n"
+        "    ps = [p for p in model.parameters() if p.requires_grad]\n"
+        "    return [p for p in ps if p.ndim >= 2], [p for p in ps if p.ndim < 2]": "two dicts",
+        "def parameter_groups(model, weight_decay):\n"
+        "    return [{'params': list(model.state_dict().values()), 'weight_decay': weight_decay}, {'params': []}]": "no parameter of the model",
+    },
+    "clip_by_hand": {
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    return [g * min(1.0, max_norm / (g.norm().item() + 1e-9)) for g in gradients]": "own norm",
+        "def clip_by_hand(gradients, max_norm):\n    return [g.clamp(-max_norm, max_norm) for g in gradients]": "cut off at max_norm",
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    norm = sum((g ** 2).sum() for g in gradients) ** 0.5\n"
+        "    return [g * max_norm / norm for g in gradients]": "only scale if the norm is larger",
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    norm = sum((g ** 2).sum() for g in gradients)\n"
+        "    return [g * min(1.0, max_norm / norm) for g in gradients]": "square of the norm",
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    norm = sum(g.norm() for g in gradients)\n"
+        "    return [g * min(1.0, max_norm / norm) for g in gradients]": "sum of the tensors' norms",
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    norm = sum((g ** 2).sum() for g in gradients) ** 0.5\n"
+        "    return [g / norm for g in gradients]": "the norm is now 1",
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    norm = sum((g ** 2).sum() for g in gradients) ** 0.5\n"
+        "    for g in gradients:\n        g.mul_(min(1.0, max_norm / norm))\n"
+        "    return gradients": "changes the tensors it was given",
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    g = torch.cat([g.flatten() for g in gradients])\n"
+        "    return g * min(1.0, max_norm / g.norm())": "list of tensors",
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    g = torch.cat([g.flatten() for g in gradients])\n"
+        "    return [g * min(1.0, max_norm / g.norm())]": "one for each gradient",
+        "def clip_by_hand(gradients, max_norm):\n    return gradients": "nothing was scaled",
+    },
+    "running_mean": {
+        "def running_mean(losses, sizes):\n"
+        "    return [sum(losses[: i + 1]) / (i + 1) for i in range(len(losses))]": "multiply each loss by its size",
+        "def running_mean(losses, sizes):\n"
+        "    return sum(a * b for a, b in zip(losses, sizes)) / sum(sizes)": "a list is wanted",
+        "def running_mean(losses, sizes):\n"
+        "    total, out = 0, []\n"
+        "    for a, b in zip(losses, sizes):\n"
+        "        total += a * b\n"
+        "        out.append(total)\n"
+        "    return out": "divide by the samples so far",
+        "def running_mean(losses, sizes):\n"
+        "    total, out = 0, []\n"
+        "    for a, b in zip(losses, sizes):\n"
+        "        total += a * b\n"
+        "        out.append(total / sum(sizes))\n"
+        "    return out": "all samples from the start",
+        "def running_mean(losses, sizes):\n"
+        "    total, out = 0, []\n"
+        "    for i, (a, b) in enumerate(zip(losses, sizes), start=1):\n"
+        "        total += a * b\n"
+        "        out.append(total / i)\n"
+        "    return out": "number of batches",
+        "def running_mean(losses, sizes):\n"
+        "    out = []\n"
+        "    for a, b in zip(losses, sizes):\n"
+        "        total, samples = 0, 0\n"
+        "        total += a * b\n"
+        "        samples += b\n"
+        "        out.append(total / samples)\n"
+        "    return out": "before the loop",
+        "def running_mean(losses, sizes):\n    return [1.0]": "append once for each batch",
+        "def running_mean(losses, sizes):\n    return [0.0 for _ in losses]": "second entry",
+        "def running_mean(losses, sizes):\n    return ['a' for _ in losses]": "raised ValueError",
+    },
+    "gradient_norm": {
+        "def gradient_norm(parameters):\n"
+        "    return sum(p.grad.norm() for p in parameters if p.grad is not None)": "norms do not",
+        "def gradient_norm(parameters):\n"
+        "    return sum(p.grad.pow(2).sum() for p in parameters if p.grad is not None)": "take the root",
+        "def gradient_norm(parameters):\n"
+        "    return sum(p.grad.pow(2).sum() for p in parameters).sqrt()": "grad is None",
+        "def gradient_norm(parameters):\n    return sum(p.pow(2).sum() for p in parameters).sqrt()": r"p\.grad, not p",
+        "def gradient_norm(parameters):\n"
+        "    return torch.cat([p.grad.flatten() for p in parameters if p.grad is not None]).pow(2).mean().sqrt()": "sum, not mean",
+        "def gradient_norm(parameters):\n"
+        "    return max(p.grad.abs().max() for p in parameters if p.grad is not None)": "all gradients together",
+        "def gradient_norm(parameters):\n"
+        "    for p in parameters:\n"
+        "        return p.grad.norm()": "first gradient alone",
+        "def gradient_norm(parameters):\n"
+        "    return sum(p.grad.abs().sum() for p in parameters if p.grad is not None)": r"not abs\(\)",
+        "def gradient_norm(parameters):\n    return [p.grad.norm() for p in parameters if p.grad is not None]": "one number",
+        "def gradient_norm(parameters):\n    return parameters.grad.norm()": "raised AttributeError",
+    },
+    "diagnosis": {
+        "diagnosis = {letter: 'dead ReLU' for letter in 'ABCDEFGHIJ'}": r"A is not 'dead ReLU' \(B, .* as well\)\. Hint for A",
+        "diagnosis = {'G': 'dead ReLU'}": "all right so far",
+        "diagnosis = {'A': 'overfitting'}": "none of the ten names",
+        "diagnosis = {'K': 'leakage'}": "no panel",
+        "diagnosis = ['leakage']": "a dictionary is wanted",
+        "diagnosis = {'I': 'dead ReLU', 'G': 'dead relu'}": "straight line",
     },
 }
