@@ -93,8 +93,8 @@ def _checked(
 
 def _class_numbers(values: ClassNumbers, name: str, classes: int) -> torch.Tensor:
     try:
-        # A pandas column has numbers of its own for its rows, which as_tensor would look up.
-        plain = values if isinstance(values, torch.Tensor) else np.asarray(values)
+        # A pandas column numbers its rows in its own way, and may be read-only: as_tensor wants neither.
+        plain = values if isinstance(values, torch.Tensor) else np.array(values)
         numbers = torch.as_tensor(plain).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(

@@ -122,3 +122,17 @@ def test_nothing_is_changed() -> None:
     y_true, y_pred = torch.tensor(TRUE), torch.tensor(PRED)
     most_confused(y_true=y_true, y_pred=y_pred, class_names=NAMES)
     assert (y_true.tolist(), y_pred.tolist()) == (TRUE, PRED)
+
+
+def test_columns_of_a_filtered_table_are_read_in_order() -> None:
+    import pandas as pd
+
+    table = pd.DataFrame({"true": [0, 9, 1, 1], "answer": [0, 9, 0, 1]})
+    table = table[table["true"] < 9]  # its rows are numbered 0, 2, 3 now
+    matrix = confusion_matrix(y_true=table["true"], y_pred=table["answer"], class_names=("a", "b"))
+    assert matrix.tolist() == [[1, 0], [1, 1]]
+
+
+def test_no_class_names() -> None:
+    with pytest.raises(ValueError, match="class_names is empty: give the name of each class"):
+        confusion_matrix(y_true=[0], y_pred=[0], class_names=())

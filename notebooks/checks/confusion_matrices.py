@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from checks import Untouched, call, check
@@ -18,9 +19,12 @@ def _number(found: Any) -> float | None:
 
 
 def _table(found: Any) -> torch.Tensor | None:
-    """Return a tensor, array or nested list of numbers as float64, or None if ``found`` is something else."""
+    """Return a tensor, array, data frame or nested list as float64, or None if ``found`` is something else."""
     try:
-        return torch.as_tensor(found).detach().cpu().double()
+        if isinstance(found, (list, tuple)):  # of lists, tensors or arrays
+            found = np.array([np.asarray(row) for row in found])
+        plain = found if isinstance(found, torch.Tensor) else np.array(found)
+        return torch.as_tensor(plain).detach().cpu().double()
     except (TypeError, ValueError, RuntimeError):
         return None
 
@@ -71,6 +75,8 @@ def _matrix_problem(found: torch.Tensor, want: torch.Tensor) -> str | None:
             "each pair is counted once, however often it occurs. Hint: matrix[y_true, y_pred] += 1 does not add up; use "
             "a loop or torch.bincount."
         )
+    if found.sum() == 1 and found.max() == 1:
+        return "only one sample was counted. Hint: is `return` inside the loop?"
     if torch.equal(found, want.double() + 1):
         return "every cell is one too large. Hint: start from zeros."
     if torch.equal(found, want.diagonal().diag().double()):

@@ -60,8 +60,8 @@ loaders = make_loaders(data, batch_size=64)
 print(f"{len(data.val)} validation images in {data.num_classes} classes")
 
 # %% [markdown]
-# We train a small model, and only for two epochs, so that there is something to find out. Everything that follows looks at
-# the validation part: what we learn there will lead to decisions, and the test part is for the end.
+# We train a small model, and only for two epochs, so that there is something to find out. Almost everything that follows
+# looks at the validation part: what we learn there will lead to decisions, and the test part is for the end.
 
 # %% tags=["nbval-ignore-output"]
 model = MLP(data.input_shape, data.num_classes).to(device)
@@ -377,7 +377,7 @@ plot_images(
 import copy
 
 longer = copy.deepcopy(model)
-optimizer = torch.optim.AdamW(longer.parameters(), lr=1e-3)
+optimizer = torch.optim.AdamW(longer.parameters(), lr=1e-3)  # fresh: notebook 06 shows its price
 fit(longer, loaders.train, loaders.val, loss_fn, optimizer, epochs=10, verbose=False)
 later = predict(longer, loaders.val).logits.argmax(dim=1)
 for pair in pairs:
@@ -537,7 +537,7 @@ print(f"\nour images: 'never {data.class_names[0]}' is right for {1 - share:.1%}
 # %% [markdown]
 # ## Scores and thresholds
 #
-# The last line is a question with two answers: is it this class, or the rest? For such a question a model gives more than an
+# "Is it this class, or one of the rest?" is a question with two answers. For such a question a model gives more than an
 # answer, it gives a *score*, for us the softmax share of the class. Where "yes" begins is a *threshold* that you
 # choose. Ten samples, four of them positive, from the highest score down:
 
