@@ -345,6 +345,16 @@ WRONG: dict[str, dict[str, str]] = {
         "    matrix = torch.zeros(4, 4)\n"
         "    for a, b in zip(y_true, y_pred):\n        matrix[a, b] += 1\n    return matrix": "not always the same",
         "def confusion(y_true, y_pred, classes):\n    return 'matrix'": "table of counts",
+        "def confusion(y_true, y_pred, classes):\n"
+        "    matrix = torch.zeros(classes, classes)\n"
+        "    for a, b in zip(y_true, y_pred):\n        matrix[a, b] += 1\n        return matrix": "only one sample",
+        "def confusion(y_true, y_pred, classes):\n"
+        "    return sklearn_matrix(y_true, y_pred, labels=range(classes), normalize='pred')": "shares",
+        "def confusion(y_true, y_pred, classes):\n"
+        "    return 100 * sklearn_matrix(y_true, y_pred, labels=range(classes), normalize='true')": "shares",
+        "def confusion(y_true, y_pred, classes):\n"
+        "    y_true *= classes\n"
+        "    return torch.bincount(y_true + y_pred, minlength=classes**2).view(classes, classes)": "have changed",
     },
     "macro_f1": {
         "def macro_f1(matrix):\n"
@@ -368,6 +378,19 @@ WRONG: dict[str, dict[str, str]] = {
         "    return 100 * (2 * matrix.diagonal() / (matrix.sum(0) + matrix.sum(1)).clamp_min(1)).mean()": "percentage",
         "def macro_f1(matrix):\n"
         "    return (2 * matrix.diagonal() / (matrix.sum(0) + matrix.sum(1)).clamp_min(1)).sum() / 3": "from the matrix",
+        "def macro_f1(matrix):\n"
+        "    return (2 * matrix.diagonal() / (matrix.sum(0) + matrix.sum(1)).clamp_min(1)).median()": "median",
+        "def macro_f1(matrix):\n"
+        "    return (2 * matrix.diagonal() / (matrix.sum(0) + matrix.sum(1) + 1e-3)).mean()": "changes every F1",
+        "def macro_f1(matrix):\n"
+        "    rows, columns = matrix.nonzero(as_tuple=True)\n"
+        "    times = matrix[rows, columns]\n"
+        "    true, predicted = rows.repeat_interleave(times), columns.repeat_interleave(times)\n"
+        "    return f1_score(true, predicted, average='macro', zero_division=0)": r"labels=range\(len\(matrix\)\)",
+        "def macro_f1(matrix):\n"
+        "    both = (matrix.sum(0) + matrix.sum(1)).clamp_min(1)\n"
+        "    right = matrix.diagonal().clone()\n    matrix.fill_diagonal_(0)\n"
+        "    return (2 * right / both).mean()": "has changed",
     },
     "best_threshold": {
         "def best_threshold(scores, targets, min_precision):\n"
@@ -404,6 +427,20 @@ WRONG: dict[str, dict[str, str]] = {
         "        if precision[i] >= min_precision and hits[i] > most:\n"
         "            best, most = scores[order[i]].item(), hits[i]\n    return best": "called together",
         "def best_threshold(scores, targets, min_precision):\n    return scores, targets": "one number",
+        "def best_threshold(scores, targets, min_precision):\n"
+        "    best, most = float('inf'), 0\n"
+        "    for i in range(100, -1, -1):\n"
+        "        called = scores >= i / 100\n        hits = targets[called].sum()\n"
+        "        if called.any() and hits / called.sum() >= min_precision and hits > most:\n"
+        "            best, most = i / 100, hits\n    return best": "none of the scores",
+        "def best_threshold(scores, targets, min_precision):\n    return 0": "position",
+        "def best_threshold(scores, targets, min_precision):\n"
+        "    best, most = float('inf'), 0\n"
+        "    for t in scores.unique().flip(0).tolist():\n"
+        "        hits = targets[scores >= t].sum()\n"
+        "        if hits / (scores >= t).sum() >= min_precision and hits > most:\n"
+        "            best, most = t, hits\n"
+        "    scores.zero_()\n    return best": "have changed",
     },
     "warmup_then_cosine": {
         "import math\ndef warmup_then_cosine(step, warmup, total):\n"
