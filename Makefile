@@ -44,3 +44,4 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.train_epoch
 	$(BIN)/python -m benchmarks.import_time
 	$(BIN)/python -m benchmarks.checkpoint
+	$(BIN)/python -m benchmarks.tensorboard

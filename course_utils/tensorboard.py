@@ -145,9 +145,7 @@ class TensorBoard:
         return self._writer
 
     def _is_finished(self) -> bool:
-        from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
-            EventAccumulator,
-        )
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
         return "hparam/val_loss" in EventAccumulator(str(self._folder)).Reload().Tags()["scalars"]
 

@@ -145,7 +145,9 @@ def test_averaging_does_not_change_the_training() -> None:
 Made = Callable[[nn.Module], Any]
 
 
-@pytest.mark.parametrize("make", [lambda m: EarlyStopping(m, patience=1), lambda m: WeightAverage(m, decay=0.9)])
+@pytest.mark.parametrize(
+    "make", [lambda m: EarlyStopping(m, patience=2, min_delta=0.05), lambda m: WeightAverage(m, decay=0.9)]
+)
 @pytest.mark.parametrize(("at", "every"), [(BATCHES + 1, None), (2 * BATCHES + 4, None), (BATCHES + 5, 2), (4, 2)])
 def test_resumed_is_uninterrupted(make: Made, at: int, every: int | None, tmp_path: Path) -> None:
     """Same epochs, same weights at the end, same state of the callback."""

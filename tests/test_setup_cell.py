@@ -1,6 +1,7 @@
 """The setup cell: silent in a checkout; on Colab it brings the course, once, and leaves torch alone."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.notebook_files import NAMES, NOTEBOOKS, ROOT, cells, tags_of, text_of
-from tools.notebooks import repository
+from tools.notebooks import FETCH, repository
 
 # Stands for Colab's pip: writes down what it was asked for, and makes it importable.
 FAKE_PIP = """
@@ -47,7 +48,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Colab:
     """A working folder with a stand-in google.colab, and the setup cell with a local address."""
 
-    def __init__(self, python: Path, folder: Path, address: str) -> None:
+    def __init__(self, python: Path, folder: Path, address: str, notebook: str = NAMES[0]) -> None:
         self.python, self.folder = python, folder
         self.packages = folder / "packages"
         (self.packages / "google" / "colab").mkdir(parents=True)
@@ -55,7 +56,7 @@ class Colab:
         (self.packages / "pip.py").write_text(FAKE_PIP)
         self.content = folder / "content"
         self.content.mkdir()
-        self.cell = text_of(cells(NAMES[0], "code")[0]).replace(repository(), address)
+        self.cell = text_of(cells(notebook, "code")[0]).replace(repository(), address)
 
     def run(self, after: str = "", *, colab: bool = True, again: bool = False) -> "subprocess.CompletedProcess[str]":
         code = "\n".join((["import google.colab"] if colab else []) + [self.cell] * (2 if again else 1) + [after])
@@ -84,7 +85,9 @@ WHERE = "import importlib.util, os; print(importlib.util.find_spec('course_utils
 
 
 def test_every_notebook_has_the_same_setup_cell() -> None:
-    assert len({text_of(cells(name, "code")[0]) for name in NAMES}) == 1
+    """But for the packages that some fetch in addition."""
+    more = re.compile(re.escape(FETCH.format(package="PACKAGE")).replace("PACKAGE", r"\w+"))
+    assert len({more.sub("", text_of(cells(name, "code")[0])) for name in NAMES}) == 1
     assert all(tags_of(cells(name, "code")[0]) == ["setup"] for name in NAMES)
 
 
@@ -99,6 +102,13 @@ def test_on_colab_it_brings_the_course(colab: Colab) -> None:
 def test_it_never_installs_torch(colab: Colab) -> None:
     colab.run()
     assert colab.asked == ["install --quiet --no-deps torchmetrics lightning-utilities"]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("09")])
+def test_it_fetches_what_colab_has_not(bare_python: Path, address: Path, tmp_path: Path, name: str) -> None:
+    colab = Colab(bare_python, tmp_path, str(address), name)
+    colab.run()
+    assert colab.asked[1:] == ["install --quiet optuna"]
 
 
 def test_it_can_run_again(colab: Colab) -> None:

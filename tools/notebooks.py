@@ -48,7 +48,7 @@ if not os.path.isdir("../course_utils"):
     if importlib.util.find_spec("torchmetrics") is None:
         packages = "torchmetrics lightning-utilities"
         steps += [f"{{sys.executable}} -m pip install --quiet --no-deps {{packages}}"]
-for step in steps:
+{more}for step in steps:
     done = subprocess.run(step, shell=True, capture_output=True, text=True)
     if done.returncode != 0:
         reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
@@ -58,6 +58,12 @@ if not os.path.isdir("../course_utils"):
 if os.path.abspath("..") not in sys.path:
     sys.path.insert(0, os.path.abspath(".."))
 
+"""
+
+# What Colab has not, beside torchmetrics; fetched by the notebooks that import it.
+NOT_ON_COLAB = ("optuna",)
+FETCH = """    if importlib.util.find_spec("{package}") is None:
+        steps += [f"{{sys.executable}} -m pip install --quiet {package}"]
 """
 
 METADATA = {
@@ -84,6 +90,7 @@ def stamp(text: str, name: str) -> str:
         ValueError: the source has no badge line or no setup cell to stamp.
     """
     address = repository()
+    more = "".join(FETCH.format(package=p) for p in NOT_ON_COLAB if re.search(rf"^(import|from) {p}\b", text, re.M))
     path = address.removeprefix("https://")
     badge = (
         "# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
@@ -91,7 +98,7 @@ def stamp(text: str, name: str) -> str:
     )
     for pattern, what, new in (
         (BADGE, "Colab badge", badge),
-        (SETUP, "setup cell", SETUP_CELL.format(repository=address)),
+        (SETUP, "setup cell", SETUP_CELL.format(repository=address, more=more)),
     ):
         text, count = pattern.subn(new.replace("\\", r"\\"), text)
         if count != 1:
