@@ -19,8 +19,8 @@ class EarlyStopping:
     """Ends a training whose validation loss no longer falls, and puts the best weights back.
 
     Give it to ``fit`` among the ``callbacks``. It keeps a copy of the weights (and buffers) of the epoch with the
-    lowest validation loss. When training has ended, for whatever reason, the model gets them back. The checkpoints in
-    ``checkpoint_dir`` hold the weights as they were after their epochs, and this copy beside them.
+    lowest validation loss. When training has ended, also by an error or Ctrl+C, the model gets them back. The
+    checkpoints in ``checkpoint_dir`` hold the weights as they were after their epochs, and this copy beside them.
 
     Args:
         model: the model that is trained.
@@ -53,13 +53,16 @@ class EarlyStopping:
         self.patience = patience
         self.min_delta = min_delta
         self._model = model
-        self._forget()
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget another training."""
+        self.best_epoch, self._best_loss, self._weights = None, math.inf, None
+        self._improved, self._reference = 0, math.inf
 
     def __call__(self, history: History) -> bool:
         """Look at the last epoch of ``history`` and return whether training should end."""
         epoch, loss = len(history), history.val[-1].loss
-        if epoch == 1:  # a new training
-            self._forget()
         if loss < self._best_loss:
             self._best_loss = loss
             self.best_epoch = epoch
@@ -92,10 +95,6 @@ class EarlyStopping:
         self._reference = state["reference"]
         self._weights = copy.deepcopy(state["weights"])
 
-    def _forget(self) -> None:
-        self.best_epoch, self._best_loss, self._weights = None, math.inf, None
-        self._improved, self._reference = 0, math.inf
-
 
 class WeightAverage:
     """Keeps a moving average of the weights while ``fit`` trains: often a better model than the last step's.
@@ -126,6 +125,10 @@ class WeightAverage:
         self._source = model
         self._average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
         self.model: nn.Module = self._average.module
+
+    def begin(self) -> None:
+        """Begin anew: the next step's weights are the average."""
+        self._average.n_averaged.zero_()
 
     def on_step(self, step: int, loss: torch.Tensor) -> None:
         """Take the weights after an optimizer step into the average."""

@@ -55,8 +55,9 @@ def fit(
         step_scheduler: "batch" or "epoch", for a scheduler that you built for the other rhythm (a LambdaLR that
             warms up over the first 100 steps, say).
         callbacks: each is called with the history after every epoch; training ends when one returns True. Where it has
-            these methods, too, ``on_step(step, loss)`` is called as in :func:`train_epoch`, ``finish(history)`` when
-            training has ended, and with ``state_dict`` and ``load_state_dict`` it is saved and resumed.
+            these methods, too, ``begin()`` is called before a new training (not when one is resumed), ``on_step(step,
+            loss)`` as in :func:`train_epoch`, ``finish(history)`` when training has ended, also by an error or Ctrl+C,
+            and with ``state_dict`` and ``load_state_dict`` it is saved and resumed.
         checkpoint_dir: a folder for checkpoints. After each epoch the whole training is saved there as
             ``epoch_0001.pt`` and so on; that of the epoch with the lowest validation loss is also ``best.pt``.
             ``load_checkpoint(path)["model"]`` are the weights.
@@ -89,7 +90,7 @@ def fit(
             raise ValueError(f"{name} is {value}, but it is a count: give 1 or more.")
     device = check_device(model, device)
     history = History()
-    saver = None
+    saver, resumed = None, None
     if checkpoint_dir is not None:
         parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler}
         if isinstance(loss_fn, nn.Module) and loss_fn.state_dict():  # it may learn, too
@@ -112,56 +113,62 @@ def fit(
             print(f"resumed from {resumed}" if resumed else f"no checkpoint in {checkpoint_dir}: starting")
         if verbose and history.stopped:
             print("a callback had ended this training; to train on, give another checkpoint_dir")
-    for epoch in range(len(history) + 1, epochs + 1):
-        if history.stopped:
-            break
-        totals = Totals(loss_fn, metrics, device, f"epoch {epoch}")
-        batches, save_inside = (train_loader, None) if saver is None else saver.begin_epoch(history, totals)
-        hooks = [callback.on_step for callback in callbacks if hasattr(callback, "on_step")]
-        hooks += [] if save_inside is None else [save_inside]  # last, to save what the others have changed
-        if len(history.learning_rates) < epoch:  # else the epoch is being resumed
-            history.learning_rates.append(float(optimizer.param_groups[0]["lr"]))
-        train = train_epoch(
-            model,
-            batches,
-            loss_fn,
-            optimizer,
-            device=device,
-            scheduler=scheduler if step_scheduler == "batch" else None,
-            clip_norm=clip_norm,
-            accumulate=accumulate,
-            amp_dtype=amp_dtype,
-            scaler=scaler,
-            metrics=metrics,
-            on_step=_in_turn(hooks),
-            progress=progress,
-            totals=totals,
-        )
-        val = evaluate(
-            model,
-            val_loader,
-            loss_fn,
-            device=device,
-            amp_dtype=amp_dtype,
-            metrics=metrics,
-            progress=progress,
-            epoch=epoch,
-        )
-        history.train.append(train)
-        history.val.append(val)
-        if isinstance(scheduler, ReduceLROnPlateau):
-            scheduler.step(val.loss)
-        elif scheduler is not None and step_scheduler == "epoch":
-            scheduler.step()
-        if verbose:
-            print(_line(epoch, epochs, train, val))
-        answers = [callback(history) for callback in callbacks]
-        history.stopped = any(answers)
-        if saver is not None:
-            saver.save_epoch(history)
-    for callback in callbacks:
-        if hasattr(callback, "finish"):
-            callback.finish(history)
+    try:
+        if resumed is None:
+            for callback in callbacks:
+                if hasattr(callback, "begin"):
+                    callback.begin()
+        for epoch in range(len(history) + 1, epochs + 1):
+            if history.stopped:
+                break
+            totals = Totals(loss_fn, metrics, device, f"epoch {epoch}")
+            batches, save_inside = (train_loader, None) if saver is None else saver.begin_epoch(history, totals)
+            hooks = [callback.on_step for callback in callbacks if hasattr(callback, "on_step")]
+            hooks += [] if save_inside is None else [save_inside]  # last, to save what the others have changed
+            if len(history.learning_rates) < epoch:  # else the epoch is being resumed
+                history.learning_rates.append(float(optimizer.param_groups[0]["lr"]))
+            train = train_epoch(
+                model,
+                batches,
+                loss_fn,
+                optimizer,
+                device=device,
+                scheduler=scheduler if step_scheduler == "batch" else None,
+                clip_norm=clip_norm,
+                accumulate=accumulate,
+                amp_dtype=amp_dtype,
+                scaler=scaler,
+                metrics=metrics,
+                on_step=_in_turn(hooks),
+                progress=progress,
+                totals=totals,
+            )
+            val = evaluate(
+                model,
+                val_loader,
+                loss_fn,
+                device=device,
+                amp_dtype=amp_dtype,
+                metrics=metrics,
+                progress=progress,
+                epoch=epoch,
+            )
+            history.train.append(train)
+            history.val.append(val)
+            if isinstance(scheduler, ReduceLROnPlateau):
+                scheduler.step(val.loss)
+            elif scheduler is not None and step_scheduler == "epoch":
+                scheduler.step()
+            if verbose:
+                print(_line(epoch, epochs, train, val))
+            answers = [callback(history) for callback in callbacks]
+            history.stopped = any(answers)
+            if saver is not None:
+                saver.save_epoch(history)
+    finally:
+        for callback in callbacks:
+            if hasattr(callback, "finish"):
+                callback.finish(history)
     return history
 
 

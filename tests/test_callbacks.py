@@ -22,6 +22,7 @@ def result(loss: float) -> EpochResult:
 def run(stopping: EarlyStopping, model: nn.Linear, losses: list[float]) -> tuple[int, History]:
     """Act as fit does on these validation losses; the bias is the number of the epoch. Return the last epoch."""
     history = History()
+    stopping.begin()
     for epoch, loss in enumerate(losses, start=1):
         with torch.no_grad():
             model.bias.fill_(epoch)
@@ -87,6 +88,37 @@ def test_the_best_weights_are_back_bit_for_bit(patience: int) -> None:
     assert (
         evaluate(training.model, training.val, nn.CrossEntropyLoss()).loss == history.val[history.best_epoch - 1].loss
     )
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_the_best_weights_are_back_after_an_error(error: type[BaseException]) -> None:
+    training = Training()
+    stopping = EarlyStopping(training.model, patience=99)
+
+    def spoil(history: History) -> None:
+        if len(history) == 3:
+            with torch.no_grad():
+                for parameter in training.model.parameters():
+                    parameter.fill_(math.nan)
+            raise error
+
+    with pytest.raises(error):
+        training.fit(None, epochs=12, callbacks=[stopping, spoil])
+    assert stopping.best_epoch is not None
+    assert all(parameter.isfinite().all() for parameter in training.model.parameters())
+
+
+def test_an_average_begins_anew_with_each_training() -> None:
+    training = Training()
+    average = WeightAverage(training.model, decay=0.5)
+    training.fit(None, epochs=2, callbacks=[average])
+    with torch.no_grad():
+        for parameter in training.model.parameters():
+            parameter.fill_(1000.0)
+    average.begin()
+    average.on_step(1, torch.tensor(0.0))
+    for found, wanted in zip(average.model.parameters(), training.model.parameters(), strict=True):
+        assert torch.equal(found, wanted)
 
 
 @pytest.mark.parametrize(
