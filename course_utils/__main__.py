@@ -1,10 +1,12 @@
-"""The notebooks' workflow as commands: ``python -m course_utils train | evaluate | predict``."""
+"""The notebooks' workflow as commands: ``python -m course_utils train | evaluate | predict | export | serve``."""
 
 import argparse
 import csv
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -12,6 +14,7 @@ from course_utils.bundles import ARCHITECTURES, DESCRIPTION, Bundle, Description
 from course_utils.callbacks import EarlyStopping
 from course_utils.data import READERS, load_dataset
 from course_utils.device import get_device, seed_everything
+from course_utils.exporting import export_bundle
 from course_utils.fitting import fit
 from course_utils.image_files import read_image
 from course_utils.loaders import make_loader, make_loaders
@@ -24,6 +27,8 @@ examples:
   python -m course_utils train --epochs 5 --out runs/first
   python -m course_utils evaluate runs/first
   python -m course_utils predict runs/first digit.png other.png
+  python -m course_utils export runs/first --to first.onnx
+  python -m course_utils serve runs/first --port 8000
 """
 
 
@@ -82,8 +87,11 @@ def train(options: argparse.Namespace) -> None:
     )
     result = history.val[history.best_epoch - 1] if options.patience else history.val[-1]
     metrics = {"validation accuracy": result.accuracy, "validation loss": result.loss}
+    about = (
+        f"The training part of load_dataset({data.name!r}, seed={options.seed}); the results are the validation part's."
+    )
     limits = "Tested on images of the same source alone; what it says about others is a guess."
-    save_bundle(options.out, Bundle(model, description), metrics=metrics, limits=limits)
+    save_bundle(options.out, Bundle(model, description), data=about, metrics=metrics, limits=limits)
     print(f"Saved in {options.out}. Next: python -m course_utils evaluate {options.out}")
 
 
@@ -100,15 +108,46 @@ def evaluate_model(options: argparse.Namespace) -> None:
 def predict_images(options: argparse.Namespace) -> None:
     """Name what is on image files, as CSV: file, class, probability."""
     bundle = load_bundle(options.folder, device=options.device)
-    names = bundle.description.class_names
+    names, shape = bundle.description.class_names, bundle.description.input_shape
     # All are read before the first row is written: a bad one leaves no half of a table.
-    images = torch.stack([read_image(path, bundle.description.input_shape) for path in options.images])
+    images = torch.stack([read_image(path, shape) for path in options.images])
     rows = torch.cat([bundle.logits(part) for part in images.split(256)]).softmax(dim=1)
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["file", "class", "probability"])
     for path, shares in zip(options.images, rows, strict=True):
         for number in shares.argsort(descending=True)[: options.top].tolist():
             table.writerow([path, names[number], f"{shares[number]:.4f}"])
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write a trained model as one file for other programs."""
+    kinds: dict[str, Literal["onnx", "pt2"]] = {".onnx": "onnx", ".pt2": "pt2"}
+    if options.to.suffix not in kinds:
+        raise ValueError(
+            f"--to is {options.to}, but its name must end in .onnx (for other programs) or .pt2 (PyTorch)."
+        )
+    export_bundle(load_bundle(options.folder), options.to, kind=kinds[options.to.suffix])
+    print(f"Wrote {options.to}: input 'inputs', output 'logits', batches of any size.")
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Answer requests over HTTP until SIGTERM or Ctrl+C; what was begun is answered first."""
+    import uvicorn
+
+    from course_utils.service import Limits, create_app
+
+    limits = Limits(
+        body=options.max_body, batch=options.max_batch, wait=options.max_wait / 1000, seconds=options.timeout
+    )
+    app = create_app(options.folder, limits=limits, device=options.device)
+    uvicorn.run(
+        app,
+        host=options.host,
+        port=options.port,
+        timeout_graceful_shutdown=int(options.timeout) + 1,
+        access_log=False,
+        server_header=False,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -149,6 +188,37 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("folder", type=Path, help="what train wrote")
     command.add_argument("images", nargs="+", help="PNG or JPEG files, in the colours of the training images")
     command.add_argument("--top", type=_positive, default=1, help="how many classes to name for each image")
+
+    command = commands.add_parser("export", help="write a model as ONNX or .pt2", formatter_class=formatter)
+    command.set_defaults(run=export)
+    command.add_argument("folder", type=Path, help="what train wrote")
+    command.add_argument("--to", type=Path, required=True, help="file to write: its name ends in .onnx or .pt2")
+
+    command = commands.add_parser(
+        "serve",
+        help="answer requests over HTTP",
+        description="POST /predict, GET /health, /model, /metrics and /docs. Settings may come from the environment.",
+        formatter_class=formatter,
+    )
+    command.set_defaults(run=serve)
+    command.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        default=os.environ.get("COURSE_MODEL"),
+        help="what train wrote, or a folder of versions; COURSE_MODEL",
+    )
+    for name, kind, default, text in (
+        ("host", str, "127.0.0.1", "where to listen; 0.0.0.0 for everybody"),
+        ("port", int, 8000, "where to listen"),
+        ("max-body", _positive, 4_000_000, "bytes in a request at most"),
+        ("max-batch", _positive, 64, "samples in a request, and in a call of the model"),
+        ("max-wait", float, 5.0, "milliseconds that a request waits for company; 0 for none"),
+        ("timeout", float, 10.0, "seconds for reading a request, and for answering it"),
+    ):
+        variable = f"COURSE_{name.upper().replace('-', '_')}"
+        value = os.environ.get(variable, default)
+        command.add_argument(f"--{name}", type=kind, default=value, help=f"{text}; {variable}")
 
     for command in commands.choices.values():
         command.add_argument("--device", type=_device, default=get_device(), help="where to compute")

@@ -1,8 +1,8 @@
-"""A trained image classifier as a folder: weights, and beside them all that must not be guessed when they are used."""
+"""A trained classifier as a folder: weights, and beside them all that must not be guessed when they are used."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from course_utils.weights import check_weights
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 FORMAT = "course_utils model 1"
-ARCHITECTURES = {"SmallCNN": SmallCNN, "MLP": MLP}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"SmallCNN": SmallCNN, "MLP": MLP}
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,20 @@ class Description:
     """What a model was built and trained with.
 
     ``architecture`` is ``"SmallCNN"`` or ``"MLP"``, ``options`` its keyword arguments (``{"dropout_p": 0.2}``).
-    ``input_shape`` is (C, H, W); ``mean`` and ``std`` are one number a channel, on the scale [0, 1]. ``dataset`` is the
-    name of the data, ``seed`` what split it and started the training.
+    For images ``input_shape`` is (C, H, W), and ``mean`` and ``std`` are one number a channel, on the scale [0, 1]. For
+    rows of a table ``columns`` names the columns in their order, ``input_shape`` is (columns,), and ``mean`` and
+    ``std`` are one number a column. ``dataset`` names the data, ``seed`` is what split it and started the training.
     """
 
     architecture: str
     options: dict[str, Any]
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     dataset: str
     seed: int
+    columns: tuple[str, ...] = ()
 
     def build(self) -> nn.Module:
         """Return the model, not trained yet.
@@ -50,10 +52,31 @@ class Description:
             known = " or ".join(ARCHITECTURES)
             raise ValueError(f"There is no architecture {self.architecture!r}: give {known}.")
         try:
-            model: nn.Module = ARCHITECTURES[self.architecture](self.input_shape, len(self.class_names), **self.options)
-            return model
+            return ARCHITECTURES[self.architecture](self.input_shape, len(self.class_names), **self.options)
         except TypeError as error:
             raise ValueError(f"{self.architecture} cannot be built with {self.options}: {error}.") from error
+
+
+class Prepared(nn.Module):
+    """A model behind the normalisation that it was trained with: takes what is in files, gives logits (batch, classes).
+
+    That is uint8 (batch, C, H, W) for images, float32 (batch, columns) for rows of a table.
+    """
+
+    def __init__(self, model: nn.Module, description: Description) -> None:
+        super().__init__()
+        scale = (-1,) if description.columns else (-1, 1, 1)
+        self.model = model
+        self.divisor = 1.0 if description.columns else 255.0
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
+        self.register_buffer("mean", torch.tensor(description.mean).view(scale))
+        self.register_buffer("std", torch.tensor(description.std).view(scale))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return logits for ``inputs``."""
+        logits: torch.Tensor = self.model((inputs.float() / self.divisor - self.mean) / self.std)
+        return logits
 
 
 @dataclass(frozen=True)
@@ -63,34 +86,33 @@ class Bundle:
     model: nn.Module
     description: Description
 
-    def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """Return logits (N, classes) on the CPU for uint8 ``images`` (N, C, H, W), as they are in files.
+    def logits(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return logits (N, classes) on the CPU for ``inputs`` as they are in files.
 
-        They are normalised as in training. The model runs in evaluation mode and gets its mode back.
+        Those are uint8 images (N, C, H, W), or float32 rows (N, columns). They are normalised as in training. The model
+        runs in evaluation mode and gets its mode back.
 
         Raises:
-            ValueError: the images have another type or shape.
+            ValueError: the inputs have another type or shape.
         """
-        shape = self.description.input_shape
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1:] != shape:
+        shape, table = self.description.input_shape, bool(self.description.columns)
+        if inputs.dtype != (torch.float32 if table else torch.uint8) or inputs.shape[1:] != shape:
             raise ValueError(
-                f"This model takes uint8 images of shape (N, {', '.join(map(str, shape))}), but these are "
-                f"{str(images.dtype).removeprefix('torch.')} of shape {tuple(images.shape)}: bring them to that form."
+                f"This model takes {'float32 rows' if table else 'uint8 images'} of shape (N, "
+                f"{', '.join(map(str, shape))}), but these are {str(inputs.dtype).removeprefix('torch.')} of shape "
+                f"{tuple(inputs.shape)}: bring them to that form."
             )
         device = device_of(self.model)
-        mean, std = (
-            torch.tensor(v, device=device).view(-1, 1, 1) for v in (self.description.mean, self.description.std)
-        )
         with modes_kept(self.model), torch.inference_mode():
-            logits: torch.Tensor = self.model.eval()((images.to(device).float().div_(255) - mean) / std)
+            logits: torch.Tensor = Prepared(self.model, self.description).to(device).eval()(inputs.to(device))
         return logits.cpu()
 
 
-def save_bundle(folder: str | Path, bundle: Bundle, *, metrics: Mapping[str, float], limits: str) -> None:
+def save_bundle(folder: str | Path, bundle: Bundle, *, data: str, metrics: Mapping[str, float], limits: str) -> None:
     """Write ``bundle`` into ``folder`` as ``model.safetensors``, a model card and ``model.json``.
 
-    The last of them holds the checksum of the weights, so that two that do not belong together are noticed. ``metrics``
-    and ``limits`` are for the card, see :func:`write_model_card`.
+    The last of them holds the checksum of the weights, so that two that do not belong together are noticed. ``data``,
+    ``metrics`` and ``limits`` are for the card, see :func:`write_model_card`.
 
     Raises:
         CheckpointError: the files cannot be written.
@@ -98,6 +120,7 @@ def save_bundle(folder: str | Path, bundle: Bundle, *, metrics: Mapping[str, flo
     from safetensors.torch import save
 
     folder, description = Path(folder), bundle.description
+    kind = "rows" if description.columns else "images"
     folder.mkdir(parents=True, exist_ok=True)
     weights = save({name: value.contiguous() for name, value in bundle.model.state_dict().items()})
     write_file(folder / WEIGHTS, weights)
@@ -105,9 +128,8 @@ def save_bundle(folder: str | Path, bundle: Bundle, *, metrics: Mapping[str, flo
         folder / WEIGHTS,
         bundle.model,
         title=f"{description.architecture} for {description.dataset}",
-        purpose=f"Takes images of shape {description.input_shape}, gives one logit for each class.",
-        data=f"The training part of load_dataset({description.dataset!r}, seed={description.seed}); "
-        "the results are those of its validation part.",
+        purpose=f"Takes {kind} of shape {description.input_shape}, gives one logit for each class.",
+        data=data,
         class_names=description.class_names,
         metrics=metrics,
         limits=limits,
@@ -143,7 +165,7 @@ def load_bundle(folder: str | Path, *, device: torch.device | str = "cpu") -> Bu
         if content.pop("format") != FORMAT:
             raise ValueError("it has another format")
         checksum = content.pop("sha256")
-        pairs = ("input_shape", "class_names", "mean", "std")
+        pairs = ("input_shape", "class_names", "mean", "std", "columns")
         description = Description(**{**content, **{name: tuple(content[name]) for name in pairs}})
         model = description.build()
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -28,7 +28,7 @@ IMAGES = torch.randint(0, 256, (20, 3, 8, 12), dtype=torch.uint8, generator=torc
 def saved(folder: Path, description: Description = DESCRIPTION) -> Bundle:
     torch.manual_seed(3)
     bundle = Bundle(description.build(), description)
-    save_bundle(folder, bundle, metrics={"validation accuracy": 0.5}, limits="Made for a test.")
+    save_bundle(folder, bundle, data="20 pets.", metrics={"validation accuracy": 0.5}, limits="Made for a test.")
     return bundle
 
 
@@ -63,6 +63,17 @@ def test_an_mlp_with_its_options(tmp_path: Path) -> None:
     found = load_bundle(tmp_path)
     assert isinstance(found.model, MLP)
     assert found.logits(IMAGES[:1]).shape == (1, 3)
+
+
+def test_rows_of_a_table(tmp_path: Path) -> None:
+    columns: dict[str, Any] = {"input_shape": (3,), "columns": ("ram", "px", "fc"), "options": {"hidden_dims": []}}
+    bundle = saved(tmp_path, replace(DESCRIPTION, architecture="MLP", **columns))
+    rows = torch.randn(5, 3)
+    scaled = (rows - torch.tensor(DESCRIPTION.mean)) / torch.tensor(DESCRIPTION.std)
+    assert torch.equal(load_bundle(tmp_path).logits(rows), bundle.model(scaled))
+    for wrong in (rows.double(), rows[:, :2], rows[0]):
+        with pytest.raises(ValueError, match=r"takes float32 rows of shape \(N, 3\), but these are "):
+            bundle.logits(wrong)
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,9 @@ def test_a_damaged_image_in_one_sentence(kind: str) -> None:
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"not an image", b"%PDF-1.7 ..."])
+@pytest.mark.parametrize("content", [b"", b"not an image", b"%PDF-1.7 ...", b"GIF89a", b"%!PS-Adobe-3.0 EPSF-3.0"])
 def test_something_else(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"The image is not an image that Pillow reads: give a PNG or a JPEG."):
+    with pytest.raises(ValueError, match=r"The image is no PNG and no JPEG: give one of these."):
         read_image(content, (1, 4, 6))
 
 

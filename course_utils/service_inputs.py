@@ -1,0 +1,102 @@
+"""What a request to the service may hold, and how it becomes what the model takes."""
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+
+from course_utils.bundles import Description
+from course_utils.image_files import read_image
+
+Pixels = list[list[int]] | list[list[list[int]]]
+KINDS = ("application/json", "image/png", "image/jpeg")
+
+
+class Refused(HTTPException):
+    """A request that is answered with a status and one sentence."""
+
+
+class Inputs(BaseModel):
+    """One of the two: images, each as base64 of a PNG or JPEG file or as pixels, or rows of a table by column name."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    images: Annotated[list[str | Pixels], Field(min_length=1)] | None = None
+    rows: Annotated[list[dict[str, Annotated[float, Field(allow_inf_nan=False)]]], Field(min_length=1)] | None = None
+
+
+def read_samples(kind: str, body: bytes, description: Description, most: int) -> torch.Tensor:
+    """Return the samples in the ``body`` of a request: uint8 images (N, C, H, W), or float32 rows (N, columns).
+
+    Args:
+        kind: the media type: image/png and image/jpeg for one image, application/json for :class:`Inputs`.
+        body: what came.
+        description: that of the model.
+        most: how many samples may come at once.
+
+    Raises:
+        Refused: the body holds something else; the sentence names the place and says what to do.
+    """
+    if kind not in KINDS:
+        raise Refused(415, f"Content-Type is {kind!r}: send one of {', '.join(KINDS)}.")
+    if kind != "application/json":
+        if description.columns:
+            raise Refused(415, "This model takes rows of a table: send them as application/json.")
+        return _image_file(body, description.input_shape, "The body").unsqueeze(0)
+    try:
+        inputs = Inputs.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        if first["type"] == "json_invalid":
+            raise Refused(400, f"The body is no JSON that can be read: {first['msg']}.") from error
+        place = ".".join(str(part) for part in first["loc"][:2]) or "The body"
+        raise Refused(422, f"{place} is wrong: {first['msg']}; /docs describes what may come.") from error
+    name = "rows" if description.columns else "images"
+    given: list[Any] | None = inputs.rows if description.columns else inputs.images
+    if given is None or (inputs.images is not None and inputs.rows is not None):
+        raise Refused(422, f'This model takes {name}: send {{"{name}": [...]}} and nothing else.')
+    if len(given) > most:
+        raise Refused(413, f"There are {len(given)} {name}, but at most {most} may come at once: send fewer.")
+    if description.columns:
+        return torch.stack([_row(row, description.columns, f"rows.{number}") for number, row in enumerate(given)])
+    return torch.stack([_image(one, description.input_shape, f"images.{n}") for n, one in enumerate(given)])
+
+
+def _image(given: str | Pixels, shape: tuple[int, ...], place: str) -> torch.Tensor:
+    if isinstance(given, str):
+        try:
+            return _image_file(base64.b64decode(given, validate=True), shape, place)
+        except (binascii.Error, ValueError) as error:
+            raise Refused(422, f"{place} is no base64 ({error}): encode the bytes of a PNG or JPEG file.") from error
+    try:
+        pixels = torch.tensor(given)
+    except (OverflowError, RuntimeError, TypeError, ValueError) as error:
+        raise Refused(422, f"{place} has rows of unequal length, or numbers that are too large.") from error
+    if pixels.ndim == 2 and shape[0] == 1:
+        pixels = pixels.unsqueeze(0)
+    if tuple(pixels.shape) != shape:
+        raise Refused(422, f"{place} has the shape {list(pixels.shape)}, but the model takes {list(shape)}.")
+    if int(pixels.min()) < 0 or int(pixels.max()) > 255:
+        raise Refused(422, f"{place} has pixels outside 0 to 255: send them as they are in the file.")
+    return pixels.to(torch.uint8)
+
+
+def _image_file(content: bytes, shape: tuple[int, ...], place: str) -> torch.Tensor:
+    try:
+        return read_image(content, shape)
+    except ValueError as error:
+        raise Refused(422, f"{place}: {error}") from error
+
+
+def _row(given: dict[str, float], columns: tuple[str, ...], place: str) -> torch.Tensor:
+    for name in columns:
+        if name not in given:
+            raise Refused(422, f"{place} has no {name}: send all of {', '.join(columns)}.")
+    if unknown := sorted(given.keys() - set(columns)):
+        raise Refused(422, f"{place} has {unknown[0]!r}, which the model does not know: leave it out.")
+    row = torch.tensor([given[name] for name in columns], dtype=torch.float64).to(torch.float32)
+    if not row.isfinite().all():
+        raise Refused(422, f"{place} has a number that is too large for float32.")
+    return row

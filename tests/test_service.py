@@ -1,0 +1,330 @@
+"""The service in process: right answers, and for everything else a 4xx with one sentence."""
+
+import asyncio
+import base64
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from course_utils.batching import Batcher, Overloaded
+from course_utils.bundles import Bundle, Description, load_bundle, save_bundle
+from course_utils.service import Limits, create_app
+from course_utils.versions import current_version, list_versions, use_version
+
+IMAGES = Description("SmallCNN", {}, (1, 8, 8), ("cat", "dog", "T-shirt/top"), (0.4,), (0.3,), "pets", 1)
+ROWS = Description("MLP", {}, (2,), ("cheap", "dear"), (10.0, 2.0), (3.0, 1.0), "phones", 1, ("ram", "cores"))
+PIXELS = torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def save(folder: Path, description: Description, seed: int = 0) -> Bundle:
+    torch.manual_seed(seed)
+    bundle = Bundle(description.build().eval(), description)
+    save_bundle(folder, bundle, data="Some.", metrics={"accuracy": 0.5}, limits=f"Made with seed {seed}.")
+    return bundle
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("service") / "pets"
+    save(path, IMAGES)
+    return path
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path) -> Iterator[TestClient]:
+    with TestClient(create_app(folder, limits=Limits(body=20_000, batch=8, seconds=2))) as client:
+        yield client
+
+
+def png(pixels: torch.Tensor, kind: str = "PNG") -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(pixels.squeeze(0).numpy()).save(content, kind)
+    return content.getvalue()
+
+
+def shares(answer: Any) -> torch.Tensor:
+    return torch.tensor([list(one["probabilities"].values()) for one in answer.json()["predictions"]])
+
+
+def test_all_ways_to_send_an_image_give_the_models_answer(client: TestClient, folder: Path) -> None:
+    expected = load_bundle(folder).logits(PIXELS).softmax(dim=1)
+    arrays = client.post("/predict", json={"images": PIXELS.tolist()})
+    flat = client.post("/predict", json={"images": PIXELS.squeeze(1).tolist()})
+    texts = client.post("/predict", json={"images": [base64.b64encode(png(one)).decode() for one in PIXELS]})
+    for answer in (arrays, flat, texts):
+        assert answer.status_code == 200, answer.text
+        assert torch.allclose(shares(answer), expected, atol=1e-6)
+    assert arrays.json()["model"] == "pets"
+    for one, row in zip(arrays.json()["predictions"], expected, strict=True):
+        assert one["label"] == IMAGES.class_names[int(row.argmax())]
+        assert one["probability"] == pytest.approx(float(row.max()))
+        assert list(one["probabilities"]) == list(IMAGES.class_names)
+    for number, one in enumerate(PIXELS):
+        answer = client.post("/predict", content=png(one), headers={"content-type": "image/png"})
+        assert torch.allclose(shares(answer), expected[number : number + 1], atol=1e-6)
+
+
+def test_rows_of_a_table(tmp_path: Path) -> None:
+    bundle = save(tmp_path, ROWS)
+    with TestClient(create_app(tmp_path)) as client:
+        answer = client.post("/predict", json={"rows": [{"cores": 4, "ram": 12.5}, {"ram": 1, "cores": 2}]})
+        expected = bundle.logits(torch.tensor([[12.5, 4.0], [1.0, 2.0]])).softmax(dim=1)
+        assert torch.allclose(shares(answer), expected, atol=1e-6)
+        for rows, said in (
+            ([{"ram": 1}], "rows.0 has no cores: send all of ram, cores."),
+            (
+                [{"ram": 1, "cores": 2}, {"ram": 1, "cores": 2, "wifi": 1}],
+                "rows.1 has 'wifi', which the model does not",
+            ),
+            ([{"ram": "8 GB", "cores": 2}], "rows.0 is wrong: Input should be a valid number"),
+            ([{"ram": True, "cores": 2}], "rows.0 is wrong"),
+            ([{"ram": None, "cores": 2}], "rows.0 is wrong"),
+            ([{"ram": 1e300, "cores": 2}], "rows.0 has a number that is too large for float32."),
+            ([], "rows is wrong: List should have at least 1 item"),
+        ):
+            answer = client.post("/predict", json={"rows": rows})
+            assert answer.status_code == 422
+            assert said in answer.json()["detail"]
+        for number in ("NaN", "Infinity", "1e999"):
+            answer = client.post("/predict", content=f'{{"rows": [{{"ram": {number}, "cores": 2}}]}}', headers=JSON)
+            assert answer.status_code in (400, 422)
+        assert client.post("/predict", json={"images": [[[0]]]}).status_code == 422
+        assert client.post("/predict", content=png(PIXELS[0]), headers={"content-type": "image/png"}).status_code == 415
+
+
+JSON = {"content-type": "application/json"}
+BOMB = io.BytesIO()
+Image.new("1", (20_000, 9_000)).save(BOMB, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "said"),
+    [
+        (b"{", "application/json", 400, "The body is no JSON that can be read: "),
+        (b"", "application/json", 400, "The body is no JSON"),
+        (b"\xff\xfe", "application/json", 400, "The body is no JSON"),
+        (b"[" * 5000, "application/json", 400, "The body is no JSON"),
+        (b"[]", "application/json", 422, "The body is wrong"),
+        (b"null", "application/json", 422, "The body is wrong"),
+        (b"{}", "application/json", 422, 'This model takes images: send {"images": [...]} and nothing else.'),
+        (b'{"images": []}', "application/json", 422, "images is wrong: List should have at least 1 item"),
+        (b'{"images": [1]}', "application/json", 422, "images.0 is wrong"),
+        (b'{"images": [[[0.5]]]}', "application/json", 422, "images.0 is wrong"),
+        (b'{"images": [[["0"]]]}', "application/json", 422, "images.0 is wrong"),
+        (b'{"images": [[[true]]]}', "application/json", 422, "images.0 is wrong"),
+        (b'{"images": [[[NaN]]]}', "application/json", 422, "images.0 is wrong"),
+        (b'{"images": [[[0]]], "more": 1}', "application/json", 422, "more is wrong: Extra inputs are not permitted"),
+        (b'{"images": [[[0]]], "rows": [{"a": 1}]}', "application/json", 422, "and nothing else"),
+        (b'{"images": [[[0, 1], [2]]]}', "application/json", 422, "images.0 has rows of unequal length"),
+        (b'{"images": [[[0, 1], [2, 3]]]}', "application/json", 422, "images.0 has the shape [1, 2, 2], but the model"),
+        (b'{"images": [[]]}', "application/json", 422, "images.0 has the shape [0], but the model takes [1, 8, 8]."),
+        (b'{"images": [[[99999999999999999999]]]}', "application/json", 422, "images.0 "),
+        (json.dumps({"images": [[[256] * 8] * 8]}).encode(), "application/json", 422, "pixels outside 0 to 255"),
+        (json.dumps({"images": [[[-1] * 8] * 8]}).encode(), "application/json", 422, "pixels outside 0 to 255"),
+        (json.dumps({"images": [[[0] * 8] * 8] * 9}).encode(), "application/json", 413, "There are 9 images, but at"),
+        (b'{"images": ["not base64!"]}', "application/json", 422, "images.0 is no base64"),
+        (b'{"images": ["aGVsbG8="]}', "application/json", 422, "images.0: The image is no PNG and no JPEG"),
+        (b"", "image/png", 422, "The body: The image is no PNG and no JPEG"),
+        (png(PIXELS[0])[:60], "image/png", 422, "The body: The image is "),
+        (png(PIXELS[0], "JPEG")[:300], "image/jpeg", 422, "The body: The image is "),
+        (BOMB.getvalue()[:20_000], "image/png", 422, "The body: The image "),
+        (b"x" * 20_001, "image/png", 413, "The body is larger than 20,000 bytes: send less at once."),
+        (b"x" * 20_001, "application/json", 413, "The body is larger than 20,000 bytes"),
+        (b"ram=1", "application/x-www-form-urlencoded", 415, "send one of application/json, image/png, image/jpeg"),
+    ],
+)
+def test_bad_input_is_a_4xx_with_a_sentence(
+    client: TestClient, content: bytes, kind: str, status: int, said: str
+) -> None:
+    answer = client.post("/predict", content=content, headers={"content-type": kind})
+    assert answer.status_code == status, answer.text
+    assert answer.json().keys() == {"detail"}
+    assert said in answer.json()["detail"]
+    assert "\n" not in answer.json()["detail"]
+    assert client.post("/predict", json={"images": PIXELS[:1].tolist()}).status_code == 200
+
+
+def test_other_paths_and_methods(client: TestClient) -> None:
+    assert client.get("/nothing").json() == {"detail": "Not Found"}
+    assert client.get("/predict").status_code == 405
+    assert client.post("/predict").status_code == 415
+
+
+def test_health_card_and_metrics(client: TestClient) -> None:
+    assert client.get("/health").json() == {"status": "ok", "model": "pets"}
+    card = client.get("/model")
+    assert card.headers["content-type"].startswith("text/markdown")
+    assert "# SmallCNN for pets" in card.text
+    before = client.get("/metrics").text
+    client.post("/predict", json={"images": PIXELS[:3].tolist()})
+    client.get("/some/other/path")
+    after = client.get("/metrics").text
+
+    def value(text: str, name: str) -> float:
+        found = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(name + " ")]
+        return float(found[0]) if found else 0.0
+
+    for name, more in (
+        ('requests_total{path="/predict",status="200"}', 1),
+        ('requests_total{path="other",status="404"}', 1),
+        ("batch_size_sum", 3),
+        ('request_seconds_count{path="/predict"}', 1),
+    ):
+        assert value(after, name) - value(before, name) == more, name
+    assert 'model_in_use{version="pets"} 1.0' in after
+
+
+def test_a_slow_client_is_sent_away(folder: Path) -> None:
+    """In ASGI's own terms: the body never comes."""
+    app = create_app(folder, limits=Limits(seconds=0.05))
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        return {}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers, "query_string": b""}
+    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 408
+    assert json.loads(sent[1]["body"])["detail"].startswith("The body took longer than 0.05 seconds")
+
+
+def test_another_version_answers_without_a_new_start(tmp_path: Path) -> None:
+    first, second = save(tmp_path / "v1", IMAGES, 1), save(tmp_path / "v2", IMAGES, 2)
+    save(tmp_path / "v3", replace(IMAGES, input_shape=(1, 4, 4)))
+    use_version(tmp_path, "v1")
+    with TestClient(create_app(tmp_path, look=0.02)) as client:
+
+        def asked() -> tuple[str, torch.Tensor]:
+            answer = client.post("/predict", json={"images": PIXELS.tolist()})
+            return answer.json()["model"], shares(answer)
+
+        def waits_for(name: str) -> torch.Tensor:
+            for _ in range(500):
+                version, found = asked()
+                if version == name:
+                    return found
+            raise AssertionError(f"{name} never answered")
+
+        assert torch.allclose(waits_for("v1"), first.logits(PIXELS).softmax(1), atol=1e-6)
+        use_version(tmp_path, "v2")
+        assert torch.allclose(waits_for("v2"), second.logits(PIXELS).softmax(1), atol=1e-6)
+        assert "Made with seed 2." in client.get("/model").text
+        (tmp_path / "current").write_text("v3\n")  # other inputs: not taken over
+        assert {asked()[0] for _ in range(30)} == {"v2"}
+        (tmp_path / "current").write_text("v9\n")  # not there
+        assert {asked()[0] for _ in range(30)} == {"v2"}
+        use_version(tmp_path, "v1")  # and back
+        assert torch.allclose(waits_for("v1"), first.logits(PIXELS).softmax(1), atol=1e-6)
+
+
+def test_versions(tmp_path: Path) -> None:
+    save(tmp_path / "v1", IMAGES)
+    save(tmp_path / "v2", IMAGES)
+    assert list_versions(tmp_path) == ["v1", "v2"]
+    with pytest.raises(RuntimeError, match="has no current version: choose one with use_version"):
+        current_version(tmp_path)
+    use_version(tmp_path, "v1")
+    (tmp_path / "v2" / "model.safetensors").write_bytes(b"damaged")
+    for name, said in (("v2", "is damaged"), ("v3", r"there: v1, v2"), ("../v1", "There is no version")):
+        with pytest.raises(RuntimeError, match=said):
+            use_version(tmp_path, name)
+        assert current_version(tmp_path) == "v1"
+    (tmp_path / "current").write_text("../elsewhere")
+    with pytest.raises(RuntimeError, match="is damaged: choose a version again"):
+        current_version(tmp_path)
+
+
+def run(batcher: Batcher, *requests: torch.Tensor) -> list[Any]:
+    async def ask() -> list[Any]:
+        batcher.start()
+        answers = await asyncio.gather(*map(batcher.submit, requests), return_exceptions=True)
+        await batcher.stop()
+        return answers
+
+    return asyncio.run(ask())
+
+
+def make(sizes: list[int], **options: Any) -> Batcher:
+    def compute(samples: torch.Tensor) -> tuple[torch.Tensor, str]:
+        if (samples < 0).any():
+            raise ArithmeticError("negative")
+        return samples * 2, "word"
+
+    return Batcher(
+        compute, **{"max_batch": 8, "max_wait": 0.05, "max_waiting": 100, "observe": sizes.append, **options}
+    )
+
+
+def test_requests_share_a_batch_and_each_gets_its_own_rows() -> None:
+    sizes: list[int] = []
+    requests = [torch.full((count, 2), float(number)) for number, count in enumerate((1, 2, 3, 1, 8, 4, 5))]
+    for request, (rows, word) in zip(requests, run(make(sizes), *requests), strict=True):
+        assert torch.equal(rows, request * 2)
+        assert word == "word"
+    assert sizes == [7, 8, 4, 5]  # never more than 8, in the order of arrival, requests whole
+
+
+def test_a_failing_batch_does_not_end_the_service() -> None:
+    sizes: list[int] = []
+    answers = run(make(sizes, max_batch=2), -torch.ones(2, 1), torch.ones(2, 1))
+    assert isinstance(answers[0], ArithmeticError)
+    assert torch.equal(answers[1][0], torch.full((2, 1), 2.0))
+
+
+def test_limits_of_the_batcher() -> None:
+    answers = run(make([], max_waiting=9), torch.ones(9, 1), torch.ones(8, 1), torch.ones(2, 1))
+    assert isinstance(answers[0], ValueError)
+    assert torch.equal(answers[1][0], torch.full((8, 1), 2.0))
+    assert isinstance(answers[2], Overloaded)
+
+
+def test_a_client_that_has_gone_costs_nothing() -> None:
+    sizes: list[int] = []
+
+    async def ask() -> None:
+        batcher = make(sizes)
+        batcher.start()
+        gone = asyncio.create_task(batcher.submit(torch.ones(3, 1)))
+        stays = asyncio.create_task(batcher.submit(torch.ones(2, 1)))
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert torch.equal((await stays)[0], torch.full((2, 1), 2.0))
+        await batcher.stop()
+
+    asyncio.run(ask())
+    assert sizes == [2]
+
+
+def test_what_waits_when_the_service_stops_is_answered() -> None:
+    async def ask() -> list[Any]:
+        batcher = make([], max_wait=60.0)
+        batcher.start()
+        asked = [asyncio.create_task(batcher.submit(torch.ones(1, 1))) for _ in range(5)]
+        await asyncio.sleep(0)
+        await batcher.stop()
+        with pytest.raises(Overloaded):
+            await batcher.submit(torch.ones(1, 1))
+        return await asyncio.gather(*asked)
+
+    assert len(asyncio.run(ask())) == 5
+
+
+def test_numbers_that_are_too_extreme_for_the_model(tmp_path: Path) -> None:
+    save(tmp_path, replace(ROWS, std=(1e-3, 1e-3)))
+    with TestClient(create_app(tmp_path)) as client:
+        answer = client.post("/predict", json={"rows": [{"ram": 3e38, "cores": -3e38}]})
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith("The model has no answer for numbers as extreme as these")
