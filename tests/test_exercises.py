@@ -64,22 +64,22 @@ def verdict(exercise: Exercise, answer: str, capsys: pytest.CaptureFixture[str])
     return capsys.readouterr().out.strip()
 
 
-@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: f"{exercise.notebook[:2]}-{exercise.name}")
 def test_solution_passes(exercise: Exercise, capsys: pytest.CaptureFixture[str]) -> None:
     assert verdict(exercise, exercise.solution, capsys).startswith("Correct. ")
 
 
-@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: f"{exercise.notebook[:2]}-{exercise.name}")
 def test_stub_gets_its_hint(exercise: Exercise, capsys: pytest.CaptureFixture[str]) -> None:
     said = verdict(exercise, exercise.stub, capsys)
     assert said.startswith("Not yet: ")
     assert "Hint: " in said
 
 
-@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: f"{exercise.notebook[:2]}-{exercise.name}")
 def test_wrong_answers_get_another_hint(exercise: Exercise, capsys: pytest.CaptureFixture[str]) -> None:
     untouched = verdict(exercise, exercise.stub, capsys)
-    answers = WRONG[exercise.name]
+    answers = WRONG[exercise.notebook[3:]][exercise.name]
     assert len(answers) >= 2
     for answer, expected in answers.items():
         said = verdict(exercise, answer, capsys)
@@ -90,4 +90,5 @@ def test_wrong_answers_get_another_hint(exercise: Exercise, capsys: pytest.Captu
 
 
 def test_every_wrong_answer_belongs_to_an_exercise() -> None:
-    assert set(WRONG) == {exercise.name for exercise in EXERCISES}
+    written = {(notebook, name) for notebook, exercises in WRONG.items() for name in exercises}
+    assert written == {(exercise.notebook[3:], exercise.name) for exercise in EXERCISES}
