@@ -1,0 +1,115 @@
+"""Plausible wrong answers to the exercises of notebook 09, each with a pattern that its hint must match."""
+
+SPACE = """def suggest_network(trial):
+    config = {
+        "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True),
+        "optimizer": trial.suggest_categorical("optimizer", ["AdamW", "SGD"]),
+    }
+    if config["optimizer"] == "SGD":
+        config["momentum"] = trial.suggest_float("momentum", 0.8, 0.99)
+    layers = trial.suggest_int("layers", 1, 3)
+    config["hidden_dims"] = [
+        trial.suggest_categorical(f"width_{layer}", [64, 128, 256]) for layer in range(layers)
+    ]
+    return config"""
+
+FOLDS = """import torch
+def cross_validate(X, y, folds, score):
+    scores = []
+    for train_index, val_index in folds:
+        mean = X[train_index].mean(dim=0)
+        std = X[train_index].std(dim=0, unbiased=False)
+        std[std == 0] = 1.0
+        X_train, X_val = (X[train_index] - mean) / std, (X[val_index] - mean) / std
+        scores.append(score(X_train, y[train_index], X_val, y[val_index]))
+    scores = torch.tensor(scores)
+    return scores.mean().item(), scores.std().item()"""
+
+PAIRS = """import torch
+def paired_difference(a, b):
+    differences = torch.tensor(b) - torch.tensor(a)
+    standard_error = differences.std() / len(differences) ** 0.5
+    return differences.mean().item(), standard_error.item()"""
+
+
+def but(text: str, *changes: tuple[str, str]) -> str:
+    """Return a right answer with some of its words changed."""
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+WRONG: dict[str, dict[str, str]] = {
+    "suggest_network": {
+        but(SPACE, (", log=True", "")): "log=True",
+        but(SPACE, ("1e-1", "1e-2")): "to 0.01",
+        but(
+            SPACE, ('    if config["optimizer"] == "SGD":\n        config', "    config")
+        ): "AdamW is asked for a momentum",
+        but(SPACE, ('f"width_{layer}"', '"width"')): "one name",
+        but(SPACE, ("range(layers)", "range(3)")): r"range\(layers\)",
+        but(SPACE, ("range(layers)", "range(1, layers + 1)")): "begin at width_1",
+        but(SPACE, ('config["hidden_dims"] = [', 'config["widths"] = [')): "no 'hidden_dims'",
+        but(SPACE, ('"layers", 1, 3', '"layers", 0, 3')): "both ends",
+        but(SPACE, ("0.8, 0.99", "0.0, 0.99")): "0.8 to 0.99",
+        but(SPACE, ("0.8, 0.99", "0.8, 0.99, log=True")): "without log",
+        but(SPACE, ("[64, 128, 256]", "[64, 256]")): "64, 128 and 256",
+        but(SPACE, ('        config["momentum"] = trial', "        momentum = trial")): "no 'momentum'",
+        but(SPACE, ("return config", 'return config["hidden_dims"]')): "a dict is wanted",
+        "def suggest_network(trial):\n    return {'learning_rate': trial.suggest_loguniform('learning_rate', 1e-4, 1e-1)}": "raised AttributeError",
+    },
+    "cross_validate": {
+        but(FOLDS, ("X[train_index].mean", "X.mean"), ("X[train_index].std", "X.std")): "a leak",
+        but(FOLDS, ("(X[val_index] - mean) / std", "X[val_index]")): "validation rows are not standardised",
+        but(
+            FOLDS,
+            (
+                "(X[val_index] - mean) / std",
+                "(X[val_index] - X[val_index].mean(0)) / X[val_index].std(0, unbiased=False).clamp_min(1e-12)",
+            ),
+        ): "statistics of their own",
+        but(FOLDS, ("        std[std == 0] = 1.0\n", "")): "nan or infinite",
+        but(FOLDS, ("for train_index, val_index in", "for val_index, train_index in")): "train_index comes first",
+        but(FOLDS, (", unbiased=False", "")): "n - 1",
+        but(FOLDS, ("scores.std()", "scores.std(unbiased=False)")): "minus one",
+        but(FOLDS, ("scores.std()", "(scores.std() / len(scores) ** 0.5)")): "not independent",
+        but(FOLDS, ("mean().item(), scores.std().item()", "std().item(), scores.mean().item()")): "wrong way round",
+        but(FOLDS, ("return scores.mean().item(), scores.std().item()", "return scores.mean().item()")): "two numbers",
+        but(
+            FOLDS,
+            (".mean(dim=0)", ".mean()"),
+            (".std(dim=0, unbiased=False)", ".std(unbiased=False)"),
+            ("std[std == 0] = 1.0", "pass"),
+        ): "one mean for all",
+        but(
+            FOLDS,
+            ("scores.std().item()", "0.0"),
+            ("    return scores", "        return scores"),
+            ("    scores = torch.tensor(scores)", "        scores = torch.tensor(scores)"),
+        ): "called 1 times",
+        but(FOLDS, ("y[train_index], X_val, y[val_index]", "y, X_val, y")): "labels do not belong",
+    },
+    "paired_difference": {
+        but(PAIRS, ("torch.tensor(b) - torch.tensor(a)", "torch.tensor(a) - torch.tensor(b)")): "b - a",
+        but(PAIRS, (" / len(differences) ** 0.5", "")): "root of their number",
+        but(PAIRS, ("** 0.5", "** 1")): "root of n",
+        but(PAIRS, (".std()", ".std(unbiased=False)")): "n - 1",
+        but(
+            PAIRS,
+            (
+                "differences.std() / len(differences) ** 0.5",
+                "((torch.tensor(a).var() + torch.tensor(b).var()) / len(a)) ** 0.5",
+            ),
+        ): "std of the differences",
+        but(
+            PAIRS,
+            ("differences.mean().item(), standard_error.item()", "standard_error.item(), differences.mean().item()"),
+        ): "wrong way round",
+        but(PAIRS, ("differences.mean()", "(100 * differences.mean())")): "in points",
+        but(
+            PAIRS, ("return differences.mean().item(), standard_error.item()", "return differences.mean().item()")
+        ): "two numbers",
+        "def paired_difference(a, b):\n    d = b - a\n    return d.mean(), d.std() / 2": "raised TypeError",
+    },
+}
