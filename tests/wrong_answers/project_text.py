@@ -1,0 +1,88 @@
+"""Plausible wrong answers to the exercises of notebook 12."""
+
+WRONG: dict[str, dict[str, str]] = {
+    "masked_mean": {
+        "def masked_mean(states, keep):\n    return states.mean(dim=1)": "plain mean",
+        "def masked_mean(states, keep):\n    return (states * keep[..., None]).mean(dim=1)": "padded length",
+        "def masked_mean(states, keep):\n    return (states * keep[..., None]).sum(dim=1)": "that is the sum",
+        "def masked_mean(states, keep):\n    return states.sum(dim=1) / keep.sum(dim=1, keepdim=True)": "padding is in the sum",
+        "def masked_mean(states, keep):\n"
+        "    return (states * keep[..., None]).sum(dim=1) / keep.sum(dim=1, keepdim=True)": "0 times nan",
+        "def masked_mean(states, keep):\n    return (states * keep[..., None]).sum(dim=1) / keep.sum()": "of the batch",
+        "def masked_mean(states, keep):\n    return (states * keep[..., None]).sum(dim=1) / keep.sum(dim=1)": "keepdim",
+        "def masked_mean(states, keep):\n    return states[keep].mean(dim=0)": "shape",
+        "def masked_mean(states, keep):\n    pad = ~keep[..., None]\n"
+        "    return (states * pad).sum(dim=1) / pad.sum(dim=1)": "mean of the padding",
+        "def masked_mean(states, keep):\n    return (states * keep).sum(dim=1)": "raised RuntimeError",
+        "def masked_mean(states, keep):\n    states *= keep[..., None]\n"
+        "    return states.sum(dim=1) / keep.sum(dim=1, keepdim=True)": "have changed",
+    },
+    "vocabulary": {
+        "def vocabulary(sentences, min_count):\n"
+        "    return ['<pad>', '<unk>'] + sorted({t for s in sentences for t in s})": "less than min_count",
+        "from collections import Counter\n"
+        "def vocabulary(sentences, min_count):\n    c = Counter(t for s in sentences for t in s)\n"
+        "    return ['<pad>', '<unk>'] + [w for w, n in c.most_common() if n >= min_count]": "alphabetical",
+        "from collections import Counter\n"
+        "def vocabulary(sentences, min_count):\n    c = Counter(t for s in sentences for t in s)\n"
+        "    return ['<pad>', '<unk>'] + sorted((w for w in c if c[w] > min_count), key=lambda w: (-c[w], w))": ">=",
+        "from collections import Counter\n"
+        "def vocabulary(sentences, min_count):\n    c = Counter(t for s in sentences for t in s)\n"
+        "    return ['<pad>', '<unk>'] + sorted(w for w in c if c[w] >= min_count)": "most frequent word",
+        "from collections import Counter\n"
+        "def vocabulary(sentences, min_count):\n    c = Counter(t for s in sentences for t in s)\n"
+        "    return sorted((w for w in c if c[w] >= min_count), key=lambda w: (-c[w], w))": "starts with",
+        "from collections import Counter\n"
+        "def vocabulary(sentences, min_count):\n    c = Counter(t for s in sentences for t in s)\n"
+        "    return ['<unk>', '<pad>'] + sorted((w for w in c if c[w] >= min_count), key=lambda w: (-c[w], w))": "number 0",
+        "from collections import Counter\n"
+        "def vocabulary(sentences, min_count):\n    c = Counter(t for s in sentences for t in s)\n"
+        "    words = ['<pad>', '<unk>'] + sorted((w for w in c if c[w] >= min_count), key=lambda w: (-c[w], w))\n"
+        "    return {w: i for i, w in enumerate(words)}": "it is a dict",
+        "from collections import Counter\n"
+        "def vocabulary(sentences, min_count):\n    c = Counter(t for s in sentences for t in s)\n"
+        "    return ['<pad>', '<unk>'] + sorted((w for w in c if c[w] >= 2), key=lambda w: (-c[w], w))": "argument|>=",
+        "from collections import Counter\n"
+        "def vocabulary(sentences, min_count):\n    c = Counter(t for s in sentences for t in s)\n"
+        "    return ['<pad>', '<unk>'] + [p for p in c.most_common() if p[1] >= min_count]": "without their counts",
+    },
+    "clipped_precision": {
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a = [tuple(candidate[i:i + n]) for i in range(len(candidate) - n + 1)]\n"
+        "    b = [tuple(reference[i:i + n]) for i in range(len(reference) - n + 1)]\n"
+        "    return sum(g in b for g in a) / max(1, len(a))": "not clipped",
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a = {tuple(candidate[i:i + n]) for i in range(len(candidate) - n + 1)}\n"
+        "    b = {tuple(reference[i:i + n]) for i in range(len(reference) - n + 1)}\n"
+        "    return len(a & b) / max(1, len(a))": "counts once",
+        "from collections import Counter\n"
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a = Counter(tuple(candidate[i:i + n]) for i in range(len(candidate) - n + 1))\n"
+        "    b = Counter(tuple(reference[i:i + n]) for i in range(len(reference) - n + 1))\n"
+        "    return (a & b).total() / max(1, b.total())": "recall",
+        "from collections import Counter\n"
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a = Counter(tuple(candidate[i:i + n]) for i in range(len(candidate) - n + 1))\n"
+        "    b = Counter(tuple(reference[i:i + n]) for i in range(len(reference) - n + 1))\n"
+        "    return (a & b).total() / a.total()": "0 / 0",
+        "from collections import Counter\n"
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a = Counter(tuple(candidate[i:i + n]) for i in range(len(candidate) - n + 1))\n"
+        "    b = Counter(tuple(reference[i:i + n]) for i in range(len(reference) - n + 1))\n"
+        "    return (a & b).total()": "number of common",
+        "from collections import Counter\n"
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a, b = Counter(candidate), Counter(reference)\n"
+        "    return (a & b).total() / a.total()": "single words",
+        "from collections import Counter\n"
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a = Counter(tuple(candidate[i:i + n]) for i in range(len(candidate) - n + 1))\n"
+        "    b = Counter(tuple(reference[i:i + n]) for i in range(len(reference) - n + 1))\n"
+        "    return (a & b).total() / len(candidate)": "number of tokens",
+        "from collections import Counter\n"
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a = Counter(tuple(candidate[i:i + n]) for i in range(len(candidate) - n))\n"
+        "    b = Counter(tuple(reference[i:i + n]) for i in range(len(reference) - n))\n"
+        "    return (a & b).total() / max(1, a.total())": "it gives",
+    },
+}
