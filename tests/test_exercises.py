@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.notebook_files import NAMES, NOTEBOOKS, source_cells
-from tests.wrong_answers import WRONG
+from tests.wrong_answers import RIGHT, WRONG
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,12 @@ def verdict(exercise: Exercise, answer: str, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: f"{exercise.notebook[:2]}-{exercise.name}")
 def test_solution_passes(exercise: Exercise, capsys: pytest.CaptureFixture[str]) -> None:
     assert verdict(exercise, exercise.solution, capsys).startswith("Correct. ")
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: f"{exercise.notebook[:2]}-{exercise.name}")
+def test_other_right_answers_pass(exercise: Exercise, capsys: pytest.CaptureFixture[str]) -> None:
+    for answer in RIGHT[exercise.notebook[3:]].get(exercise.name, []):
+        assert verdict(exercise, answer, capsys).startswith("Correct. "), answer
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: f"{exercise.notebook[:2]}-{exercise.name}")

@@ -16,39 +16,59 @@ from checks import Untouched, call, check
     "Every sample counts once, however large its batch.",
 )
 def running_mean(function: Callable[..., Any]) -> str | None:
-    """Four batches of 4, 2, 1 and 1 samples."""
-    losses, sizes = [1.0, 4.0, 9.0, 2.0], [4, 2, 1, 1]
-    want = [1.0, 12 / 6, 21 / 7, 23 / 8]
-    found = call(function, list(losses), list(sizes))
-    if isinstance(found, torch.Tensor) and found.ndim == 1:
-        found = found.tolist()
-    if not isinstance(found, (list, tuple)):
+    """Twelve batches of uneven size: more than the lesson's ten."""
+    losses = [1.0, 4.0, 9.0, 2.0, 3.0, 8.0, 5.0, 1.0, 6.0, 2.0, 7.0, 10.0]
+    sizes = [4, 2, 1, 1, 4, 2, 4, 1, 2, 4, 1, 3]
+    count = len(losses)
+    found = _entries(call(function, list(losses), list(sizes)))
+    if found is None:
         return "a list is wanted, one mean for each batch. Hint: append the mean inside the loop."
-    if len(found) != len(want):
-        return f"{len(losses)} batches give {len(want)} means, not {len(found)}. Hint: append once for each batch."
+    if len(found) != count:
+        return f"{count} batches give {count} means, not {len(found)}. Hint: append once for each batch."
     found = [float(value) for value in found]
+
+    def mean(first: int, after: int) -> float:
+        return sum(a * b for a, b in zip(losses[first:after], sizes[first:after], strict=True)) / sum(
+            sizes[first:after]
+        )
 
     def is_like(values: list[float]) -> bool:
         return all(math.isclose(a, b, rel_tol=1e-5) for a, b in zip(found, values, strict=True))
 
-    if is_like([1.0, 2.5, 14 / 3, 4.0]):
+    want = [mean(0, i + 1) for i in range(count)]
+    if is_like(want):
+        again = _entries(call(function, [3.0], [5]))
+        if again is not None and len(again) == 1 and float(again[0]) == 3.0:
+            return None
+        return f"for one batch with loss 3 it gives {again}. Hint: start both sums from 0."
+    sums = [mean(0, i + 1) * sum(sizes[: i + 1]) for i in range(count)]
+    if is_like([sum(losses[: i + 1]) / (i + 1) for i in range(count)]):
         return "that is the mean of the batches: one sample counts like four. Hint: multiply each loss by its size."
-    if is_like([4.0, 12.0, 21.0, 23.0]):
+    if is_like(sums):
         return "these are the sums. Hint: divide by the samples so far."
-    if is_like([value / 8 for value in (4.0, 12.0, 21.0, 23.0)]):
+    if is_like([value / sum(sizes) for value in sums]):
         return "it divides by all samples from the start. Hint: divide by the samples so far."
-    if is_like([4.0, 6.0, 7.0, 23 / 4]):
+    if is_like([value / (i + 1) for i, value in enumerate(sums)]):
         return "it divides by the number of batches. Hint: divide by the samples so far."
     if is_like(losses):
         return (
             "these are the losses themselves. Hint: the sums must grow over the batches; set them to 0 before the loop."
         )
-    if not is_like(want):
-        return f"for losses {losses} and sizes {sizes} it gives {[round(v, 3) for v in found]}. Hint: the second entry is (1 * 4 + 4 * 2) / 6."
-    again = call(function, [3.0], [5])
-    return (
-        None if list(again) == [3.0] else f"for one batch with loss 3 it gives {again}. Hint: start both sums from 0."
-    )
+    for last in range(2, count):
+        if is_like([mean(max(0, i + 1 - last), i + 1) for i in range(count)]):
+            return f"it looks at the last {last} batches alone. Hint: over all batches so far, from 0 to i."
+        if is_like([mean(i - i % last, i + 1) for i in range(count)]):
+            return f"it starts anew every {last} batches. Hint: over all batches so far, from 0 to i."
+    place = next(i for i in range(count) if not math.isclose(found[i], want[i], rel_tol=1e-5))
+    said = f"entry {place} is {found[place]:.7g}, not {want[place]:.7g}, for losses {losses} and sizes {sizes}."
+    return f"{said} Hint: the second entry is (1 * 4 + 4 * 2) / 6."
+
+
+def _entries(found: Any) -> list[Any] | None:
+    """Return a list, tuple, generator or one-dimensional tensor or array as a list, None for anything else."""
+    if getattr(found, "ndim", 1) != 1 or isinstance(found, (str, dict)) or not isinstance(found, Iterable):
+        return None
+    return list(found)
 
 
 @check(
@@ -57,44 +77,81 @@ def running_mean(function: Callable[..., Any]) -> str | None:
 )
 def gradient_norm(function: Callable[..., Any]) -> str | None:
     """Gradients of norm 3 and 4 together have norm 5; a third parameter has none."""
-    weight, bias, frozen = (
-        nn.Parameter(torch.full((2, 2), 10.0)),
-        nn.Parameter(torch.zeros(2)),
-        nn.Parameter(torch.ones(3)),
-    )
-    weight.grad, bias.grad = torch.tensor([[1.0, -2.0], [2.0, 0.0]]), torch.tensor([0.0, -4.0])
-    try:
-        found = call(function, iter([weight, bias]))
-        value = float(found.detach() if isinstance(found, torch.Tensor) else found)
-    except (TypeError, ValueError, RuntimeError) as error:
-        return f"one number is wanted, but: {error}. Hint: pow(2).sum() of each gradient, the sum of those, its root."
+    value, problem = _norm_found(function, frozen=False)
+    if problem is not None:
+        return problem
     for wrong, said in (
         (25.0, "25 is the sum of the squares. Hint: take the root of it."),
         (7.0, "7 is the sum of the norms, 3 + 4. Hint: squares add up, norms do not: take the root once, at the end."),
         (3.5, "3.5 is the mean of the norms. Hint: one root of the sum of all squares."),
-        (9.0, "9 is the sum of absolute values. Hint: squares, not abs()."),
-        (4.0, "4 is the largest entry, or the norm of the last gradient. Hint: all gradients together."),
+        (10.6, "10.6 is the sum of absolute values. Hint: squares, not abs()."),
+        (0.2, "0.2 is the sum of all entries. Hint: square them first, then take the root."),
+        (3.2, "3.2 is the largest entry. Hint: all gradients together: a sum of squares, and its root."),
+        (4.0, "4 is the norm of the last gradient alone. Hint: add up over all parameters before the root."),
         (3.0, "3 is the norm of the first gradient alone. Hint: add up over all parameters before the root."),
-        (math.sqrt(400), "20 is the norm of the weights. Hint: p.grad, not p."),
+        (20.0, "20 is the norm of the weights. Hint: p.grad, not p."),
+        (25 / 6, "that is the mean of the squares. Hint: sum, not mean, and then the root."),
         (5 / math.sqrt(6), "that is a mean of squares under the root. Hint: sum, not mean."),
     ):
         if math.isclose(value, wrong, rel_tol=1e-4):
             return said
     if not math.isclose(value, 5.0, rel_tol=1e-4):
-        return f"gradients of norm 3 and 4 have norm 5 together, but it gives {value:.3f}. Hint: pow(2).sum(), then the root."
+        return f"gradients of norm 3 and 4 have norm 5 together, but it gives {value:.6g}. Hint: pow(2).sum(), then the root."
     try:
-        found = call(function, iter([weight, frozen, bias]))
-        value = float(found.detach() if isinstance(found, torch.Tensor) else found)
-    except (AttributeError, TypeError) as error:
-        return f"a parameter without a gradient stops it ({error}). Hint: leave out those whose grad is None."
-    return None if math.isclose(value, 5.0, rel_tol=1e-4) else f"with a frozen parameter it gives {value:.3f}, not 5."
+        value, problem = _norm_found(function, frozen=True)
+    except AttributeError as error:
+        problem = str(error)
+    if problem is not None:
+        return f"a parameter without a gradient stops it ({problem}). Hint: leave out those whose grad is None."
+    if math.isclose(value, 5.0, rel_tol=1e-4):
+        return None
+    return (
+        f"with a parameter that has no gradient it gives {value:.6g}, not 5. Hint: leave out those whose grad is None."
+    )
+
+
+def _norm_found(function: Callable[..., Any], *, frozen: bool) -> tuple[float, str | None]:
+    """Return the norm for gradients of norm 3 and 4, and what is wrong with the answer."""
+
+    def parameters() -> list[nn.Parameter]:
+        weight, bias = nn.Parameter(torch.full((2, 2), 10.0)), nn.Parameter(torch.zeros(2))
+        weight.grad, bias.grad = torch.tensor([[1.0, -2.0], [2.0, 0.0]]), torch.tensor([2.4, -3.2])
+        return [weight, nn.Parameter(torch.ones(3)), bias] if frozen else [weight, bias]
+
+    def number(found: Any) -> float:
+        return float(found.detach() if isinstance(found, torch.Tensor) else found)
+
+    given = parameters()
+    try:
+        value, error = number(call(function, (parameter for parameter in given))), None
+    except (TypeError, ValueError, RuntimeError) as raised:
+        value, error = math.nan, raised
+    before = parameters()
+    for now, then in zip(given, before, strict=True):
+        if then.grad is not None and (now.grad is None or not torch.equal(now.grad, then.grad)):
+            return value, "it changes the gradients, and the optimizer would step with them. Hint: pow(2), not pow_(2)."
+    if not math.isclose(value, 5.0, rel_tol=1e-4) and not frozen:
+        try:
+            if math.isclose(number(call(function, parameters())), 5.0, rel_tol=1e-4):
+                said = "it would be right for a list, but model.parameters() gives a generator, which is used up after one loop."
+                return value, f"{said} Hint: it is a generator: go through it once, or begin with list(parameters)."
+        except (AttributeError, TypeError, ValueError, RuntimeError):
+            pass  # so that is not the reason
+    if error is not None:
+        if frozen:
+            return value, str(error)
+        return (
+            value,
+            f"one number is wanted, but: {error}. Hint: pow(2).sum() of each gradient, the sum of those, its root.",
+        )
+    return value, None
 
 
 # What to look at, for each fault.
 LOOK = {
     "learning rate too high": "it leaps in the first epoch, and never comes back below guessing",
     "learning rate too low": "it falls all the time, in a straight line, and not far",
-    "no shuffling": "the training loss swings evenly, in every epoch the same way",
+    "sorted, unshuffled": "the training loss swings evenly, in every epoch the same way",
     "zero_grad forgotten": "it is fine for an epoch or two, then it swings wider and wider",
     "labels off by one": "the training loss is perfect; what does the other one say?",
     "softmax twice": "both are smooth, and something stops them; which line is near?",

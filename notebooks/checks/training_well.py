@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from checks import call, check
+from checks import Untouched, call, check
 
 
 def _number(found: Any) -> float | None:
@@ -20,9 +20,11 @@ def _number(found: Any) -> float | None:
 
 def _wave(step: int, warmup: int, total: int) -> float:
     """Return the factor that is wanted."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / (total - warmup))))
+    return (step + 1) / warmup if step < warmup else _fall((step - warmup) / (total - warmup))
+
+
+def _fall(share: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
 @check(
@@ -30,54 +32,89 @@ def _wave(step: int, warmup: int, total: int) -> float:
     "Up in a line, down along a wave, and it stays down.",
 )
 def warmup_then_cosine(function: Callable[..., Any]) -> str | None:
-    """All steps of two schedules, then those beyond the end and the one without a warm-up."""
+    """All steps of two schedules and those beyond the end, then a schedule without a warm-up."""
     for warmup, total in ((10, 60), (4, 20)):
-        for step in range(total + 1):
-            found = _number(call(function, step, warmup, total))
-            want = _wave(step, warmup, total)
-            if found is None:
-                return "one number is wanted. Hint: return the factor."
-            if abs(found - want) > 1e-6:
-                return _say(found, want, step, warmup, total)
-    for step in (70, 110, 160):
-        beyond = _number(call(function, step, 10, 60))
-        if beyond is None or abs(beyond) > 1e-6:
-            return f"at step {step} of 60 it gives {beyond}, not 0. Hint: the share of the fall is at most 1: min(1.0, ...)."
-    for step, want in ((0, 1.0), (10, 0.5)):
+        steps = [*range(total + 1), total + 10, total + 50, total + 100]
+        answers = [function(step, warmup, total) for step in steps]
+        if all(answer is None or answer is ... for answer in answers):
+            raise Untouched
+        problem = _wrong_factors(dict(zip(steps, answers, strict=True)), warmup, total)
+        if problem is not None:
+            return problem
+    for step in (0, 5, 10, 20, 30):
         try:
-            found = _number(call(function, step, 0, 20))
+            found = _number(function(step, 0, 20))
         except ZeroDivisionError:
             return "with warmup=0 it divides by zero. Hint: ask step < warmup first, and divide by warmup only there."
-        if found is None or abs(found - want) > 1e-6:
-            return f"with warmup=0, total=20 it gives {found} at step {step}, not {want}. Hint: then it only falls."
+        if found is None or abs(found - _wave(step, 0, 20)) > 1e-6:
+            said = "nothing" if found is None else f"{found:.6g}"
+            want = f"{_wave(step, 0, 20):.6g}"
+            return f"with warmup=0, total=20 it gives {said} at step {step}, not {want}. Hint: then it only falls."
     return None
 
 
-def _say(found: float, want: float, step: int, warmup: int, total: int) -> str:
-    """Say what is wrong with one factor."""
-    said = f"at step {step} of {total} (warmup={warmup}) it gives {found:.3f}, not {want:.3f}. Hint: "
-    if step < warmup:
-        if abs(found - step / warmup) < 1e-6:
-            return said + "at step 0 the rate would be 0, a wasted step; count from 1: (step + 1) / warmup."
-        if abs(found - _wave(step, 0, total)) < 1e-6:
-            return said + "the warm-up is missing: while step < warmup, return (step + 1) / warmup."
-        return said + "while step < warmup, the factor is (step + 1) / warmup."
-    share = (step - warmup) / (total - warmup)
-    if abs(found - (1 - share)) < 1e-6:
-        return said + "that is a straight line; a wave is 0.5 * (1 + math.cos(math.pi * share))."
-    if abs(found - 0.5 * (1 + math.cos(math.pi * step / total))) < 1e-6:
-        return said + "the fall begins at step warmup: its share is (step - warmup) / (total - warmup)."
-    if abs(found - 0.5 * (1 + math.cos(math.pi * (step - warmup) / total))) < 1e-6:
-        return said + "the fall lasts total - warmup steps, not total."
-    if abs(found - math.cos(math.pi * share)) < 1e-6:
-        return said + "a cosine goes from 1 to -1; shift and halve it: 0.5 * (1 + cos)."
-    if abs(found - math.cos(math.pi * share / 2)) < 1e-6:
-        return said + "half a wave is the cosine from 0 to pi, shifted and halved."
-    if abs(found - 0.5 * (1 - math.cos(math.pi * share))) < 1e-6:
-        return said + "that rises; it is 1 + cos, not 1 - cos."
-    if abs(found - 1) < 1e-6:
-        return said + "after the warm-up it must fall."
-    return said + "with share = (step - warmup) / (total - warmup), it is 0.5 * (1 + math.cos(math.pi * share))."
+def _wrong_factors(answers: dict[int, Any], warmup: int, total: int) -> str | None:
+    """Say what is wrong with the factors of one schedule, or None."""
+    for step, answer in answers.items():
+        if answer is None or answer is ...:
+            return f"at step {step} of {total} (warmup={warmup}) it returns nothing. Hint: every case needs its own return."
+        if _number(answer) is None:
+            return "one number is wanted. Hint: return the factor."
+    found = {step: float(answer) for step, answer in answers.items()}
+    parts = ([step for step in found if step < warmup], [step for step in found if warmup <= step <= total])
+    for steps, hints in zip(parts, (_RISE, _FALL), strict=True):
+        errors = {step: abs(found[step] - _wave(step, warmup, total)) for step in steps}
+        worst = max(steps, key=lambda step: errors[step] if errors[step] == errors[step] else math.inf)
+        if errors[worst] <= 1e-6:
+            continue
+        want = f"{_wave(worst, warmup, total):.6g}"
+        said = f"at step {worst} of {total} (warmup={warmup}) it gives {found[worst]:.6g}, not {want}. Hint: "
+        for mistake, hint in hints:
+            if all(abs(found[step] - mistake(step, warmup, total)) < 1e-6 for step in steps):
+                return said + hint
+        return said + hints[-1][1]
+    for step in found:
+        if step > total and not abs(found[step]) <= 1e-6:
+            return f"at step {step} of {total} it gives {found[step]:.6g}, not 0. Hint: the share of the fall is at most 1: min(1.0, ...)."
+    return None
+
+
+def _share(step: int, warmup: int, total: int) -> float:
+    return (step - warmup) / (total - warmup)
+
+
+# Mistakes in the two parts of the schedule, each with its hint; the last of each is for anything else.
+_Mistakes = list[tuple[Callable[[int, int, int], float], str]]
+_RISE: _Mistakes = [
+    (lambda s, w, t: s / w, "at step 0 the rate would be 0, a wasted step; count from 1: (step + 1) / warmup."),
+    (lambda s, w, t: _fall(s / t), "the warm-up is missing: while step < warmup, return (step + 1) / warmup."),
+    (lambda s, w, t: math.nan, "while step < warmup, the factor is (step + 1) / warmup."),
+]
+_FALL: _Mistakes = [
+    (
+        lambda s, w, t: 1 - _share(s, w, t),
+        "that is a straight line; a wave is 0.5 * (1 + math.cos(math.pi * share)).",
+    ),
+    (
+        lambda s, w, t: _fall(s / t),
+        "the fall begins at step warmup: its share is (step - warmup) / (total - warmup).",
+    ),
+    (lambda s, w, t: _fall((s - w) / t), "the fall lasts total - warmup steps, not total."),
+    (
+        lambda s, w, t: math.cos(math.pi * _share(s, w, t)),
+        "a cosine goes from 1 to -1; shift and halve it: 0.5 * (1 + cos).",
+    ),
+    (
+        lambda s, w, t: math.cos(math.pi * _share(s, w, t) / 2),
+        "half a wave is the cosine from 0 to pi, shifted and halved.",
+    ),
+    (lambda s, w, t: 1 - _fall(_share(s, w, t)), "that rises; it is 1 + cos, not 1 - cos."),
+    (lambda s, w, t: 1.0, "after the warm-up it must fall."),
+    (
+        lambda s, w, t: math.nan,
+        "with share = (step - warmup) / (total - warmup), it is 0.5 * (1 + math.cos(math.pi * share)).",
+    ),
+]
 
 
 class _Model(nn.Module):
@@ -100,6 +137,7 @@ def parameter_groups(function: Callable[..., Any]) -> str | None:
     """A small model with every kind of parameter."""
     model = _Model()
     names = {id(parameter): name for name, parameter in model.named_parameters()}
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     found = call(function, model, 0.3)
     if isinstance(found, tuple) and len(found) == 2:
         found = list(found)
@@ -107,12 +145,17 @@ def parameter_groups(function: Callable[..., Any]) -> str | None:
         return "a list of two dicts is wanted. Hint: [{'params': ..., 'weight_decay': ...}, {...}]."
     if any("params" not in group for group in found):
         return "each dict needs a list under 'params'. Hint: that is the key that optimizers look for."
+    found = [{**group, "params": [_parameter(entry) for entry in group["params"]]} for group in found]
     inside = [[names.get(id(parameter)) for parameter in group["params"]] for group in found]
     if any(name is None for part in inside for name in part):
         return "there is something in 'params' that is no parameter of the model. Hint: loop over model.parameters(), and do not copy."
     frozen = [name for part in inside for name in part if str(name).startswith("frozen")]
     if frozen:
         return f"{frozen[0]} is frozen and still there. Hint: take only parameters with requires_grad."
+    for part in inside:
+        if len(part) != len(set(part)):
+            twice = next(name for name in part if part.count(name) > 1)
+            return f"{twice} is in one group more than once. Hint: go through model.parameters() once, which gives each one once."
     decayed, others = (set(part) for part in inside)
     matrices = {"conv.weight", "linear.weight"}
     vectors = {"conv.bias", "norm.weight", "norm.bias", "linear.bias", "scale"}
@@ -124,11 +167,20 @@ def parameter_groups(function: Callable[..., Any]) -> str | None:
         return f"the second group has weight_decay {values[1]}. Hint: give it 0.0, or it gets the optimizer's own."
     if values[0] != 0.3:
         return f"for weight_decay=0.3 the first group has {values[0]}. Hint: pass the argument on."
+    if trained != {name for name, parameter in model.named_parameters() if parameter.requires_grad}:
+        return "it changes requires_grad of the model's parameters. Hint: only ask for it: if parameter.requires_grad."
+    if extra := [key for group in found for key in group if key not in ("params", "weight_decay")]:
+        return f"a group has {extra[0]!r}, too, and would not take the optimizer's. Hint: params and weight_decay, no more."
     try:
         torch.optim.AdamW(found, lr=0.1)
     except (ValueError, TypeError) as error:
         return f"AdamW does not take it: {error}. Hint: each parameter once, in a list."
     return None
+
+
+def _parameter(entry: Any) -> Any:
+    """Return the parameter of a pair (name, parameter), which optimizers take, too."""
+    return entry[1] if isinstance(entry, (tuple, list)) and len(entry) == 2 else entry
 
 
 def _wrong_names(decayed: set[Any], others: set[Any], matrices: set[str], vectors: set[str]) -> str | None:
@@ -168,7 +220,10 @@ def clip_by_hand(function: Callable[..., Any]) -> str | None:
         if _same(below, [gradient * 20 / 13 for gradient in kept]):
             return "a norm of 13 was stretched to max_norm=20. Hint: only scale if the norm is larger."
         return "a norm of 13 is below max_norm=20, but the gradients were changed. Hint: then they stay as they are."
-    still = call(function, [torch.zeros(3)], 1.0)
+    try:
+        still = call(function, [torch.zeros(3)], 1.0)
+    except ZeroDivisionError:
+        return "for gradients of zeros it divides by zero. Hint: ask norm <= max_norm first, and divide only if it is larger."
     if _wrong_form(still, [torch.zeros(3)], [torch.zeros(3)]) or not _same(still, [torch.zeros(3)]):
         return "gradients of zeros come back changed. Hint: do not divide by a norm of 0."
     return None
@@ -209,4 +264,6 @@ def _wrong_factor(found: Any, kept: list[torch.Tensor]) -> str:
     if _same(found, [gradient * 2.6 for gradient in kept]):
         return "the gradients were multiplied by max_norm. Hint: the factor is max_norm / norm."
     norm = float(torch.cat([tensor.flatten().double() for tensor in found]).norm())
-    return f"the norm after clipping is {norm:.3f}, not 2.600. Hint: the factor is max_norm / norm, with the norm of all tensors together, 13."
+    if abs(norm - 2.6) < 0.03 and _same(found, [gradient * norm / 13 for gradient in kept]):
+        return f"the norm after clipping is {norm:.6f}, not 2.6. Hint: nothing (or at most 1e-6) is added to the norm; if it is 0, it is not above the limit."
+    return f"the norm after clipping is {norm:.6g}, not 2.6. Hint: the factor is max_norm / norm, with the norm of all tensors together, 13."

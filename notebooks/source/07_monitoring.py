@@ -50,6 +50,7 @@ import logging
 import math
 import os
 import tempfile
+import warnings
 from pathlib import Path
 
 import torch
@@ -132,7 +133,7 @@ for epoch in range(1, 5):
         loss.backward()
         optimizer.step()
         step += 1
-        recent.append((loss.item(), len(labels)))
+        recent.append((loss.detach(), len(labels)))  # .item() would wait for a GPU in every step
         whole.append(recent[-1])
         if step % 10 == 0:
             writer.add_scalar("loss/running", weighted_mean(recent), step)
@@ -143,8 +144,8 @@ for epoch in range(1, 5):
 writer.close()
 
 # %% [markdown]
-# What was written? TensorBoard brings the reader that it uses itself, so we can check a log without looking at a
-# browser.
+# What was written? TensorBoard brings a reader of its own (the slower of its two), so we can check a log without looking
+# at a browser.
 
 # %%
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -173,8 +174,9 @@ print("no point too many:", len(curve("by_hand", "loss/running")[0]) == step // 
 
 # %% [markdown]
 # ### Mistake: no step, and two trainings in one folder
-# A value without a step gets step 0, so a curve becomes a heap of points. And one folder is one run: train twice into
-# the same one, and TensorBoard joins both trainings into one line that jumps back.
+# A value without a step gets step 0. And one folder is one run: train twice into the same one, and both are in its
+# files. What you see then depends on the reader. TensorBoard's usual, fast one keeps only the second training and says
+# nothing; its older one, which we read with here, draws one line that jumps back.
 
 # %%
 falling = {"first": [2.0, 1.2, 0.9, 0.7], "second": [2.2, 1.6, 1.4, 1.3]}
@@ -191,27 +193,27 @@ import matplotlib.pyplot as plt
 
 from course_utils.plots import show
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 2.8), sharey=True)
-left.plot(*curve("mixed", "loss"), marker="o", label="one folder")
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True)
+left.plot(*curve("mixed", "loss"), marker="o", label="runs/mixed")
 for name, values in falling.items():
     right.plot(range(1, 5), values, marker="o", label=f"runs/{name}")
-left.set(title="Two trainings in one folder", xlabel="epoch", ylabel="loss")
+left.set(title="Both in one folder, older reader", xlabel="epoch", ylabel="loss")
 right.set(title="A folder each", xlabel="epoch")
 for axis in (left, right):
     axis.set_xticks(range(1, 5))
     axis.legend()
 show(
     figure,
-    alt="Left, one line runs down to epoch 4, jumps back to epoch 1 and runs down again. Right, "
-    "the same values as two separate falling lines.",
+    alt="Left, as the older reader gives it, one line runs down to epoch 4, jumps back to epoch 1 "
+    "and runs down again. Right, the same values from a folder each: two separate falling lines.",
 )
 
 # %% [markdown]
 # ## The same through fit
 #
-# `TensorBoard` from `course_utils` is a callback for `fit`. It writes what the loop above wrote, and everything else this
-# notebook talks about. Logging must not change the training, so it gives every random number back as it found it. We
-# train twice, with and without.
+# `TensorBoard` from `course_utils` is a callback for `fit`. It writes the epoch values that the loop above wrote (a curve
+# every ten steps stays with the loop), and everything else this notebook talks about. Logging must not change the training,
+# so the callback gives every random number back as it found it. We train twice, with and without.
 
 # %%
 from course_utils.tensorboard import TensorBoard
@@ -255,8 +257,20 @@ rates = curve("callback", "training/learning_rate")[1]
 print("learning rates:", [f"{rate:.6f}" for rate in rates])
 
 # %% [markdown]
-# Here is all that is in the log. Scalars are single numbers, tensors hold the precision-recall curves, images are
-# figures. (The line with `custom_scalars` is a layout: it puts training and validation into one chart.)
+# And the mistake from above? `fit` tells its callbacks when a new training begins, and this one then moves another log in
+# its folder aside:
+
+# %%
+board = TensorBoard(logs / "mixed", model)
+board.begin()  # fit does this
+board.finish(history)
+print("runs/mixed is empty:", read("mixed").Tags()["scalars"] == [], end=", ")
+print("the old log is in:", [path.name for path in logs.glob("mixed-*")])
+
+# %% [markdown]
+# Here is what is in the log of our training, apart from the graph and the table of hyperparameters, which come further
+# down. Scalars are single numbers, tensors hold the precision-recall curves, images are figures. (The line with
+# `custom_scalars` is a layout: it puts training and validation into one chart.)
 
 # %%
 groups = {}
@@ -269,7 +283,8 @@ for (kind, group), names in groups.items():
 # %% [markdown]
 # Three of them deserve a word.
 # - The **gradient norm** is the length of all gradients together, as if they were one long vector. It is measured at
-#   every step, and the mean and the largest are written. A largest one that is far above the mean is a warning.
+#   every step, as the optimizer gets it (after clipping, notebook 08), and the mean and the largest are written. A largest
+#   one that is far above the mean is a warning.
 # - The **learning rate** is in the log because a scheduler that steps in the wrong place is seen nowhere else.
 # - The **seconds** show an epoch that suddenly takes longer, when a disk fills up or another program wants the GPU.
 
@@ -354,22 +369,41 @@ print("true and false positives as counted, in every class:", all(equal))
 figure, axis = plt.subplots(figsize=(4.8, 3.2))
 hardest = sorted(data.class_names, key=lambda name: curve("callback", f"f1/{name}")[1][-1])[:3]
 for name in hardest:
-    precision, recall = tables[name][4:6]
-    axis.plot(recall[precision > 0], precision[precision > 0], label=name)
+    precision, recall = (row[tables[name][4] > 0][::-1] for row in tables[name][4:6])
+    axis.plot([0, *recall], [precision[0], *precision], label=name)  # it begins at recall 0
 axis.set(title="The classes with the lowest F1", xlabel="recall", ylabel="precision")
 axis.set(xlim=(0, 1.03), ylim=(0, 1.05))
 axis.legend(loc="lower left")
 show(
     figure,
-    alt="Precision-recall curves of the three hardest classes, read back from the log. Precision "
-    "stays high up to a high recall and then falls.",
+    alt="Precision-recall curves of the three hardest classes, read back from the log. Each begins "
+    "at recall 0; precision stays near 1 up to a high recall and then falls.",
 )
 
 # %% [markdown]
 # ### Graph and hyperparameters
-# The graph is the model as PyTorch traced it on one batch: every operation a node. It is good for finding a layer that
-# is not connected. Hyperparameters are written when the training ends, beside the result of the best epoch
-# (`add_hparams`), so that TensorBoard can set runs against each other in a table. For that, we need more runs.
+# The graph is the model as PyTorch traced it on one batch: every operation a node. A layer that `forward` never uses is
+# missing in it, and that is how you find one:
+
+
+# %%
+class Forgetful(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.used, self.unused = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.used(x)
+
+
+with SummaryWriter(logs / "forgetful") as writer, warnings.catch_warnings(action="ignore"):
+    writer.add_graph(Forgetful(), torch.zeros(1, 4))  # tracing speaks of itself
+names = " ".join(node.name for node in read("forgetful").Graph().node)
+print("in the graph:", {layer: f"[{layer}]" in names for layer in ("used", "unused")})
+
+# %% [markdown]
+# Hyperparameters are written when the training ends, beside the result of the best epoch (`add_hparams`), so that
+# TensorBoard can set runs against each other in a table. For that, we need more runs.
 
 # %%
 for lr in (1e-4, 1e-3, 1e-2):
@@ -418,17 +452,25 @@ print("the same numbers as without an interruption:", same(whole, resumed))
 # %tensorboard --logdir runs
 # ```
 #
-# The next cell does the same, in Python, for the logs of this notebook. It starts a server that goes on running, so it
-# waits until you set `SHOW = True`. Under *Scalars*, tick a few runs; under *Custom scalars*, training and validation
-# share a chart.
+# JupyterLab, started from a virtual environment that is not activated, does not find the program `tensorboard`; so the
+# next cell says where it is, also for the magic above. Then it does the same as the magic, in Python, for the logs of this
+# notebook. It starts a server that goes on running, so it waits until you set `SHOW = True`. Under *Scalars*, tick a few
+# runs; under *Custom scalars*, training and validation share a chart.
 
 # %%
+import shlex
+import shutil
+import sysconfig
+
+# The environment's programs need not be on JupyterLab's PATH.
+program = shutil.which("tensorboard", path=sysconfig.get_path("scripts")) or "tensorboard"
+os.environ.setdefault("TENSORBOARD_BINARY", program)
 SHOW = False
 
 if SHOW:
     from tensorboard import notebook
 
-    notebook.start(f"--logdir {logs} --reload_interval 5")
+    notebook.start(f"--logdir {shlex.quote(str(logs))} --reload_interval 5")
 else:
     print(
         "runs in the log:",
@@ -439,7 +481,8 @@ else:
 # ### Weights & Biases
 # Logs in folders are enough for one person. Services such as Weights & Biases keep them for a team. With
 # `sync_tensorboard=True`, it takes everything that `SummaryWriter` writes, so the callback stays as it is. `offline` keeps
-# the run on your disk until you upload it with `wandb sync`. Nothing else in the course needs it.
+# the run on your disk until you upload it with `wandb sync`. Where `wandb` is installed, the next cell trains two epochs
+# beside it, and then looks into its file for the name of a curve, `loss/train`. Nothing else in the course needs it.
 
 # %% tags=["nbval-ignore-output"]
 import contextlib
@@ -492,7 +535,8 @@ slow = DataLoader(Standardised(*some), batch_size=64)
 
 # %% [markdown]
 # `torch.profiler` notes every operation with its time. `record_function` puts our own names around them, one for each
-# part of a step. One step goes before, unmeasured, because the first one always takes longer.
+# part of a step. One forward pass goes before, unmeasured, because the first one always takes longer. (`acc_events=True`
+# keeps the events of all cycles. There is only one here, but without it some versions of PyTorch warn of a loss.)
 
 # %%
 from torch.profiler import ProfilerActivity, profile, record_function
@@ -524,6 +568,7 @@ def profile_steps(loader, steps=4):
 before, profiler = profile_steps(slow)
 for part, milliseconds in before.items():
     print(f"{part:10} {milliseconds:8.2f} ms a step")
+print(f"without any model, {before['data']:.0f} of {sum(before.values()):.0f} ms would be left")
 rows = [row for row in profiler.key_averages() if not row.key.startswith("part: ")]
 print("operations that take longest:")
 for row in sorted(rows, key=lambda row: row.self_cpu_time_total, reverse=True)[:4]:
@@ -532,9 +577,10 @@ for row in sorted(rows, key=lambda row: row.self_cpu_time_total, reverse=True)[:
     )
 
 # %% [markdown]
-# Almost all of the time goes into the data, before the model sees anything. The list of operations says which:
-# conversions, divisions, means, and as many calls as there are images in a batch, or more. Every single image converts
-# *all* images, and computes the same two numbers again. They belong into `__init__`, once.
+# Most of the time goes into the data, before the model sees anything. The list of operations says which: standard
+# deviations, divisions, sums and copies (`copy_`: the conversions), and as many calls as there are images in a batch, or
+# more. Every single image converts *all* images, and computes the same two numbers again. They belong into `__init__`,
+# once.
 
 
 # %%
@@ -577,8 +623,9 @@ show(
 )
 
 # %% [markdown]
-# Always measure before you change something: here a faster model would have gained nothing. On a GPU, add
-# `ProfilerActivity.CUDA`, because the processor only hands out the work and is early.
+# Always measure before you change something: here even a model that takes no time would have saved little. On a GPU the
+# processor only hands out the work and is early. So there, add `ProfilerActivity.CUDA` and read `device_time_total` too,
+# or call `torch.cuda.synchronize()` at the end of each part.
 #
 # ## Ten faults
 #
@@ -631,10 +678,12 @@ def train_with(
 
 
 # %% [markdown]
-# The faults: five are a single option, and five need a line or two. *Softmax twice* is a loss that gets shares in place
-# of logits. In *dead ReLU*, a careless start has put all hidden neurons below 0, where their gradient is 0. *Exploding
-# gradients* come from one batch in the ninth epoch, whose pixels are a thousand times too large. In *leakage*, the
-# validation images are training images. Three faults get a smaller learning rate, which makes the picture clearer.
+# The faults: *Sorted, unshuffled* are two things at once: the images come class by class, and nobody shuffles them. (Only
+# not to shuffle is harmless here, as these images are in no order; a cell below trains that, too.) *Softmax twice* is a
+# loss that gets shares in place of logits. In *dead ReLU*, a careless start has put all hidden neurons below 0, where
+# their gradient is 0. *Exploding gradients* come from one batch in the ninth epoch, whose pixels are a thousand times too
+# large. In *leakage*, the validation images are training images. Three faults get a smaller learning rate, which makes
+# the picture clearer.
 
 
 # %%
@@ -662,7 +711,11 @@ ninth = 8 * math.ceil(len(labels) / 32) + 3
 faults = {
     "learning rate too high": {"lr": 20.0},
     "learning rate too low": {"lr": 0.0005},
-    "no shuffling": {"train": (images[by_class], labels[by_class]), "shuffle": False, "lr": 0.03},
+    "sorted, unshuffled": {
+        "train": (images[by_class], labels[by_class]),
+        "shuffle": False,
+        "lr": 0.03,
+    },
     "zero_grad forgotten": {"zero_grad": False, "lr": 0.01},
     "labels off by one": {"train": (images, (labels + 1) % data.num_classes)},
     "softmax twice": {"loss_fn": softmax_twice},
@@ -673,7 +726,7 @@ faults = {
 }
 gallery = {"nothing wrong": train_with()}
 gallery |= {name: train_with(**options) for name, options in faults.items()}
-print("trained:", ", ".join(gallery))
+print("trained:", "; ".join(gallery))
 
 # %% [markdown]
 # Two lines help to read the panels. The dotted one is the loss of guessing, the logarithm of the number of classes: above
@@ -683,7 +736,6 @@ print("trained:", ", ".join(gallery))
 # %%
 guessing = math.log(data.num_classes)
 floor = math.log(math.e + data.num_classes - 1) - 1
-names_of_axes = {"xlabel": "epoch", "ylabel": "loss"}
 
 
 def draw_losses(axis, run, title):
@@ -695,17 +747,18 @@ def draw_losses(axis, run, title):
     axis.axhline(
         floor, color="#717581", linewidth=1, linestyle="--", label="floor of softmax twice"
     )
-    axis.set_yscale("symlog", linthresh=3, linscale=2)
-    axis.set_yticks([0, 1, 2, 3, 10, 100, 1000], ["0", "1", "2", "3", "10", "100", "1,000"])
-    axis.set(title=title, ylim=(0, 2000), xlim=(0, EPOCHS))
+    axis.set_yscale("symlog", linthresh=3, linscale=4)
+    ticks = [0, 1, 2, 3, 10, 100, 1000, 10_000, 100_000]
+    axis.set_yticks(ticks, [f"{tick:,}" for tick in ticks])
+    axis.set(title=title, ylim=(0, 200_000), xlim=(0, EPOCHS))
     axis.set_xticks([0, 10, 20])
 
 
 # %%
-figure, axes = plt.subplots(3, 4, figsize=(9, 6.3), sharex=True, sharey=True)
+figure, axes = plt.subplots(3, 4, figsize=(9, 6.5), sharex=True, sharey=True)
 for axis, (name, run) in zip(axes.flat, gallery.items(), strict=False):
     draw_losses(axis, run, name if "_" in name else name[0].upper() + name[1:])
-    axis.title.set_fontsize(9.5)
+    axis.set_title(axis.get_title("left"), fontsize=9.5)
 handles, texts = axes[0, 0].get_legend_handles_labels()
 axes[2, 3].axis("off")
 axes[2, 3].legend(handles, texts, loc="center")
@@ -716,8 +769,10 @@ for axis in axes[2, :3]:
 axes[1, 3].tick_params(labelbottom=True)
 show(
     figure,
-    alt="Eleven small plots of training and validation loss over twenty epochs, one healthy and "
-    "ten with a fault. The table below says what each of them looks like.",
+    alt="Eleven plots of training and validation loss over twenty epochs. Too high a rate stays "
+    "above guessing, too low a rate and dead ReLU are nearly flat, sorted data give a saw, a "
+    "forgotten zero_grad swings wider, shifted labels part the two curves, exploding gradients are "
+    "one spike; the table below has the others.",
 )
 
 # %% [markdown]
@@ -726,11 +781,11 @@ show(
 # | nothing wrong | both fall and stay low, validation a little above training | |
 # | learning rate too high | a leap at the very start, then noise above guessing | each step jumps over the valley |
 # | learning rate too low | a straight line that has hardly fallen | right direction, tiny steps |
-# | no shuffling | a saw, one tooth an epoch or more | each class is learned, and forgotten for the next |
+# | sorted, unshuffled | a saw, one tooth an epoch or more | each class is learned, and forgotten for the next |
 # | zero_grad forgotten | falls at first, then swings more and more | old gradients are added to every step |
 # | labels off by one | training perfect, validation far *above* guessing | it learned the shifted names, well |
 # | softmax twice | a smooth fall that ends on the dashed line | shares cannot get further apart than 0 and 1 |
-# | exploding gradients | healthy for a while, then a sudden leap by powers of ten | one huge gradient throws the weights away |
+# | exploding gradients | healthy for a while, then a sudden leap by powers of ten | one huge step spoils the weights; here training finds its way back, often it does not |
 # | dead ReLU | flat at guessing from the start | no gradient reaches the first layer |
 # | leakage | validation as low as training: too good | the answers were known |
 # | model too small | both curves level off together, well above 0 | there is no room for the rest |
@@ -744,13 +799,16 @@ print(
     sum(gallery["learning rate too high"][1][-10:]) / 10 > guessing,
 )
 print("too low is still above half of it:", last["learning rate too low"][1] > guessing / 2)
-print("unshuffled starts with a saw:", max(gallery["no shuffling"][0][:160]) > guessing + 0.5)
+print("sorted, it starts with a saw:", max(gallery["sorted, unshuffled"][0][:160]) > guessing + 0.5)
+unsorted = train_with(shuffle=False, lr=0.03)
+print("not shuffled, but not sorted, there is none:", max(unsorted[0][:160]) < guessing + 0.5)
 print("no zero_grad, it comes apart:", max(gallery["zero_grad forgotten"][1][10:]) > 1.5 * guessing)
 print("off by one, training is fine:", last["labels off by one"][0] < 0.5)
 print("off by one, validation is not:", last["labels off by one"][1] > 2 * guessing)
 print("softmax twice never gets below its floor:", min(gallery["softmax twice"][0]) > floor - 1e-3)
 print("the spike is a hundred times guessing:", max(spike) > 100 * guessing)
 print("and before it all was well:", sum(spike[ninth - 16 : ninth]) / 16 < 0.5 * guessing)
+print("and at the end again:", last["exploding gradients"][1] < 0.5 * guessing)
 print("dead ReLU stays at guessing:", abs(last["dead ReLU"][1] - guessing) < 0.1)
 print("leakage looks better than healthy:", last["leakage"][1] < 0.6 * healthy[1])
 print("too small levels off high:", min(last["model too small"]) > 3 * healthy[1])
@@ -760,7 +818,8 @@ print("too small levels off high:", min(last["model too small"]) > 3 * healthy[1
 #
 # ### 1. A running mean
 # `losses` is a list of mean losses, one for each batch, and `sizes` a list with the number of samples in each batch.
-# Return the list of running means: entry i is the mean loss of a sample over the batches 0 to i.
+# Return the list of running means: entry i is the mean loss of a sample over the batches 0 to i, all batches so far. (The
+# lesson's running loss starts anew every ten.)
 
 
 # %% tags=["exercise"]
@@ -832,12 +891,13 @@ for axis in axes[:, 0]:
     axis.set_ylabel("loss")
 for axis in axes[1]:
     axis.set_xlabel("epoch")
+figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
 show(
     figure,
     alt="Ten plots of training and validation loss, lettered A to J, each with one of the ten "
     "faults of the table above.",
 )
-print("to choose from:", ", ".join(faults))
+print("to choose from:", "; ".join(faults))
 
 # %% tags=["exercise"]
 diagnosis = {
@@ -865,7 +925,7 @@ monitoring.diagnosis(diagnosis)
 #     "B": "learning rate too high",
 #     "C": "softmax twice",
 #     "D": "leakage",
-#     "E": "no shuffling",
+#     "E": "sorted, unshuffled",
 #     "F": "zero_grad forgotten",
 #     "G": "dead ReLU",
 #     "H": "labels off by one",

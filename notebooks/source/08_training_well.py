@@ -9,7 +9,7 @@
 # - start a deep network so that it learns, and keep it there with a norm layer;
 # - put weight decay, clipping, label smoothing, mixed precision and accumulation where they belong;
 # - stop at the best epoch and have its weights, or average the weights of many steps;
-# - measure what a trick is worth on your data, with its spread, and say when it is worth nothing.
+# - measure what a trick is worth on your data, with its spread, and say when you cannot tell.
 #
 # **Time:** 75 minutes. **Builds on:** [06 · Saving and resuming](06_saving_and_resuming.ipynb).
 #
@@ -91,13 +91,13 @@ print(build(hidden=(16,), norm=nn.LayerNorm, activation=nn.GELU, dropout=0.1)[2:
 # %% [markdown]
 # ## The first step of an optimizer
 #
-# Notebook 03 followed the optimizers for five steps. Look at the very first one, for four weights whose gradients differ
+# Notebook 03 followed the optimizers for five steps. Look at the very first one, for five weights whose gradients differ
 # a hundred-thousandfold. The running means start from 0, so the formulas become short: `g` is the gradient, and Adam's
 # corrections for the first steps cancel the factors 0.1 and 0.001.
 
 # %%
-w = torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
-g = torch.tensor([0.001, -0.1, 1.0, 100.0], dtype=torch.float64)
+w = torch.tensor([1.0, -2.0, -0.5, 3.0, -1.5], dtype=torch.float64)
+g = torch.tensor([0.001, -0.1, 1.0, 100.0, 0.05], dtype=torch.float64)
 lr, optim = 0.01, torch.optim
 adam_step = lr * g / (g.abs() + 1e-8)
 first_steps = {
@@ -114,11 +114,51 @@ for name, (make, by_hand) in first_steps.items():
     print(f"{name:14} by hand: {torch.allclose(weight, by_hand, atol=1e-7)}   moves by {steps}")
 
 # %% [markdown]
-# SGD moves each weight in proportion to its gradient. Adam moves each weight by the learning rate, whatever the size of
-# the gradient, and so does RMSprop, ten times as far in its first step. That is why a good rate for SGD says nothing
-# about a good rate for Adam, and why multiplying the loss by 100 ruins a training with SGD and hardly touches one with
-# Adam.
-#
+# SGD moves each weight in proportion to its gradient. In its first step, Adam moves each weight by the learning rate,
+# whatever the size of the gradient, and so does RMSprop, ten times as far. Later, a step of Adam is about the learning
+# rate where the gradients agree, and shorter where they change sign:
+
+# %%
+for name, sign in {"agree": 1, "change sign each time": -1}.items():
+    weight = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    adam = optim.Adam([weight], lr=lr)
+    for step in range(100):
+        before = weight.item()
+        weight.grad = torch.full_like(weight, 100.0 * sign**step)
+        adam.step()
+    print(f"gradients that {name}: step 100 moves by {abs(weight.item() - before):.5f}")
+
+# %% [markdown]
+# That is why a good rate for SGD says nothing about a good rate for Adam, and why multiplying the loss by 100 ruins a
+# training with SGD and hardly touches one with Adam. The validation loss after three epochs, for the loss as it is and for
+# a hundred times the loss:
+
+
+# %% tags=["nbval-ignore-output"]
+def after_three_epochs(make_optimizer, times):
+    """Train on so many times the loss; return the plain validation loss."""
+    seed_everything(0)
+    net, loader = build(), make_loader(data.train, shuffle=True)
+    optimizer = make_optimizer(net.parameters())
+    try:
+        for _ in range(3):
+            train_epoch(net, loader, lambda out, y: times * loss_fn(out, y), optimizer)
+        return evaluate(net, loaders.val, loss_fn).loss
+    except NonFiniteLossError:
+        return math.inf  # it exploded
+
+
+makers = {"SGD": lambda p: optim.SGD(p, lr=0.05), "Adam": lambda p: optim.Adam(p, lr=0.001)}
+multiplied = {}
+for name, make in makers.items():
+    multiplied[name] = [after_three_epochs(make, times) for times in (1, 100)]
+    print(name, [f"{loss:.3f}" for loss in multiplied[name]])
+
+# %%
+print("SGD is ruined:", multiplied["SGD"][1] > 2 * multiplied["SGD"][0])
+print("Adam hardly notices:", abs(multiplied["Adam"][1] / multiplied["Adam"][0] - 1) < 0.1)
+
+# %% [markdown]
 # ### Mistake: weight decay in Adam
 # `Adam(weight_decay=...)` exists, and is not AdamW. It adds the decay to the gradient ("L2"), and then divides by the
 # size of that sum, so that the decay is lost in it. One step by hand, with and without decay:
@@ -136,9 +176,10 @@ for name, change in changed.items():
     print(f"what the decay changed, {name:5}:", [f"{abs(x):.5f}" for x in change.tolist()])
 
 # %% [markdown]
-# AdamW takes 0.1% of each weight. In Adam the decay changed nothing in this step: whatever is added to the gradient is
-# divided out again. Over many steps, weights with large gradients are hardly decayed, and those with small ones far too
-# much. Here are two weights whose gradients change sign in each step, so that only the decay moves them for long:
+# AdamW takes 0.1% of each weight. In Adam the decay changed nothing for the first four: whatever is added to the gradient
+# is divided out again, unless it is large enough to turn the gradient's sign. Then, as for the last weight, the whole step
+# turns round. Over many steps, weights with large gradients are hardly decayed, and those with small ones far too much.
+# Here are two weights whose gradients change sign in each step, so that only the decay moves them for long:
 
 # %%
 for name, make in {"Adam": optim.Adam, "AdamW": optim.AdamW}.items():
@@ -158,15 +199,18 @@ for name, make in {"Adam": optim.Adam, "AdamW": optim.AdamW}.items():
 
 
 # %% tags=["nbval-ignore-output"]
+from itertools import chain, repeat
+
+
 def range_test(model, loader, low=1e-5, high=10.0, steps=100):
     """Train a copy of the model while the rate grows; return the rates and the smoothed losses."""
     net = copy.deepcopy(model)
     sgd = optim.SGD(net.parameters(), lr=low, momentum=0.9)
     growth = optim.lr_scheduler.LambdaLR(sgd, lambda step: (high / low) ** (step / (steps - 1)))
-    rates, losses, batches = [], [], []
+    rates, losses = [], []
+    batches = chain.from_iterable(repeat(loader))  # epoch after epoch
     while len(rates) < steps and (not losses or losses[-1] < 3 * losses[0]):
-        batches = batches or list(loader)
-        inputs, targets = batches.pop()
+        inputs, targets = next(batches)
         sgd.zero_grad()
         loss = loss_fn(net(inputs.to(device)), targets.to(device))
         loss.backward()
@@ -183,8 +227,8 @@ lowest = rates[losses.index(min(losses))]
 print(f"the loss is lowest at a rate of {lowest:.2g}; a tenth of that is {lowest / 10:.2g}")
 
 # %% [markdown]
-# The model itself was not touched, only a copy. Where the loss is lowest, the rate is already too large to stay at. The
-# custom is to take about a tenth of it.
+# The model itself was not touched, only a copy. Where the loss is lowest, it is about to explode. The custom is to take
+# about a tenth of that rate.
 
 # %%
 import matplotlib.pyplot as plt
@@ -206,8 +250,8 @@ show(
 )
 
 # %% [markdown]
-# Is the suggestion any good? Three short trainings from the same start: with that rate, with a hundredth of it, and with
-# a hundred times as much.
+# Is the suggestion any good? Five short trainings from the same start: with that rate, with a hundredth of it, and with
+# three, ten (the lowest point itself) and a hundred times as much.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -224,7 +268,7 @@ def short_training(rate, epochs=2):
         return math.inf
 
 
-found = {factor: short_training(factor * lowest / 10) for factor in (0.01, 1, 100)}
+found = {factor: short_training(factor * lowest / 10) for factor in (0.01, 1, 3, 10, 100)}
 for factor, loss in found.items():
     print(f"{factor:6g} times the suggestion: validation loss {loss:.3f}")
 
@@ -234,8 +278,12 @@ print("it fell by more than half:", min(losses) < 0.5 * losses[0])
 print("and rose again:", losses[-1] > 1.5 * min(losses))
 print("a hundredth of the suggestion is too slow:", found[0.01] > 2 * found[1])
 print("a hundred times as much is too fast:", found[100] > 2 * found[1])
+print("three times as much is better still:", found[3] < found[1])
 
 # %% [markdown]
+# So the test gives an order of magnitude, no more: in these two epochs, three times its suggestion is better. Try the
+# neighbours.
+#
 # ## Schedules
 #
 # Large steps at first, small ones at the end: a *scheduler* writes a new learning rate into the optimizer each time its
@@ -264,28 +312,39 @@ def trace(make_scheduler, steps=60):
 # %% [markdown]
 # You will read of a "WarmupLinearDecay" scheduler. There is no such class in PyTorch. The schedule itself is good: the
 # rate rises over the first steps, while Adam's running means and the norm layers are still settling, and then falls in a
-# line. There are two ways to get it: chain two schedulers with `SequentialLR`, or write the factor as a function.
+# line. There are two ways to get it: chain two schedulers with `SequentialLR`, or write the factor as a function. A line
+# must be stopped at 0: below it, the rate would be negative and training would climb, and PyTorch does not object.
 
 # %%
 warmup, total = 10, 60
 
 
-def factor(step):
-    """Rise to 1 in `warmup` steps, then fall in a line to 0 at step `total`."""
-    return (step + 1) / warmup if step < warmup else (total - step) / (total - warmup)
+def make_factor(warmup, total):
+    """Return the factor of each step: up to 1 in `warmup` steps, down in a line to 0 at `total`."""
+
+    def factor(step):
+        if step < warmup:
+            return (step + 1) / warmup  # with step / warmup, the first step would be wasted
+        return 0.0 if step >= total else (total - step) / (total - warmup)
+
+    return factor
 
 
 def warm_up_then_fall(sgd):
+    # from 1 / warmup at step 0 to 1 at step warmup - 1
     rising = schedulers.LinearLR(sgd, start_factor=1 / warmup, total_iters=warmup - 1)
     falling = schedulers.LinearLR(sgd, start_factor=1.0, end_factor=0.0, total_iters=total - warmup)
     return schedulers.SequentialLR(sgd, [rising, falling], milestones=[warmup])
 
 
+# %%
 sequential = trace(warm_up_then_fall)
-by_lambda = trace(lambda sgd: schedulers.LambdaLR(sgd, factor))
+by_lambda = trace(lambda sgd: schedulers.LambdaLR(sgd, make_factor(warmup, total)))
 print("a class of that name:", hasattr(schedulers, "WarmupLinearDecay"))
 apart = [abs(a - b) for a, b in zip(sequential, by_lambda, strict=True)]
 print("the two traces are equal:", max(apart) < 1e-9)
+line = trace(lambda sgd: schedulers.LambdaLR(sgd, lambda step: 1 - step / total), steps=80)
+print(f"a line that is not stopped at 0, 19 steps after its end: {line[-1]:.3f}")
 
 # %%
 traces = {
@@ -320,8 +379,8 @@ for axis in axes[1]:
 show(
     figure,
     alt="Six learning rates over 60 steps. StepLR halves twice; cosine falls in half a wave; "
-    "ReduceLROnPlateau drops to a tenth at step 31; SequentialLR and LambdaLR rise for ten steps "
-    "and fall in the same line; OneCycleLR rises and falls smoothly.",
+    "ReduceLROnPlateau drops to a tenth at step 31 and again at 41; SequentialLR and LambdaLR rise "
+    "for ten steps and fall in the same line; OneCycleLR rises and falls smoothly.",
 )
 
 # %% [markdown]
@@ -330,7 +389,8 @@ show(
 # more than `patience` calls.
 #
 # ### Mistake: the scheduler before the optimizer
-# `scheduler.step()` comes after `optimizer.step()`. The other way round, the first rate is never used. PyTorch warns:
+# `scheduler.step()` comes after `optimizer.step()`. The other way round, the whole schedule runs one step
+# early, and its first value is skipped. PyTorch warns:
 
 # %%
 import warnings
@@ -349,23 +409,41 @@ print("rates used:", used, " wanted:", [0.1, 0.1, 0.01, 0.01])
 
 # %% [markdown]
 # ### Mistake: one step an epoch where one a batch was meant
-# No warning here. The factor above wants 60 calls. In three epochs, called after each epoch, it sees three of them, and
-# the training never leaves the warm-up. `fit` steps a `LambdaLR` after each epoch unless you say otherwise:
+# No warning here. A factor made for all batches of three epochs wants a call after each of them. Called after each epoch,
+# it sees three calls, and the training never leaves the warm-up. `fit` steps a `LambdaLR` after each epoch unless you say
+# otherwise. A callback notes the rate after every step, for the next one:
+
 
 # %%
-warmup, total = 10, 3 * len(loaders.train)
+class Rates:
+    def __init__(self, optimizer):
+        self.group = optimizer.param_groups[0]
+        self.rates = [self.group["lr"]]
+
+    def on_step(self, step, loss):
+        self.rates.append(self.group["lr"])
+
+    def __call__(self, history):
+        """Nothing to do at the end of an epoch."""
+
+
+# %%
+calls = 3 * len(loaders.train)
 for rhythm in ("epoch", "batch"):
     net = build()
     adamw = optim.AdamW(net.parameters(), lr=0.01)
-    scheduler = schedulers.LambdaLR(adamw, factor)
-    options = {"scheduler": scheduler, "step_scheduler": rhythm, "verbose": False}
-    history = fit(net, loaders.train, loaders.val, loss_fn, adamw, epochs=3, **options)
+    scheduler = schedulers.LambdaLR(adamw, make_factor(10, calls))
+    seen = Rates(adamw)
+    options = {"scheduler": scheduler, "step_scheduler": rhythm, "callbacks": [seen]}
+    options |= {"epochs": 3, "verbose": False}
+    history = fit(net, loaders.train, loaders.val, loss_fn, adamw, **options)
     starts = [round(rate, 4) for rate in history.learning_rates]
-    print(f"a step each {rhythm}: rates at the start of each epoch {starts}, at the end", end=" ")
-    print(round(scheduler.get_last_lr()[0], 4))
+    print(f"a call each {rhythm}, {calls} wanted: rates at the start of each epoch {starts}")
+    print(f"    of all steps, the highest {max(seen.rates):.4f}, the last {seen.rates[-1]:.4f}")
 
 # %% [markdown]
-# Plot the learning rate you really had (`history.learning_rates`), or you will not notice.
+# Plot the learning rate you really had, or you will not notice. `history.learning_rates` has the one at the start of each
+# epoch; a peak inside an epoch, like this one of 0.01, only a callback with `on_step` sees.
 #
 # ## A start that can be learned from
 #
@@ -595,8 +673,20 @@ print(f"the best lead is log(0.91 / 0.01) = {math.log(0.91 / 0.01):.2f}:", end="
 print(abs(ahead[smooth.argmin()].item() - math.log(0.91 / 0.01)) < 0.1)
 
 # %% [markdown]
-# So a training loss of 0.6 may be excellent with smoothing and poor without. Compare such models by the plain loss on
-# the validation part, or by accuracy.
+# So a training loss of 0.6 may be excellent with smoothing and poor without. And `fit` takes the loss it was given for the
+# validation data, too: by the smoothed one, `history`, `best.pt`, `EarlyStopping` and `ReduceLROnPlateau` choose.
+
+# %%
+net, options = build(), {"epochs": 1, "verbose": False}
+adamw = optim.AdamW(net.parameters(), lr=1e-3)
+history = fit(net, loaders.train, loaders.val, smoothed_loss, adamw, **options)
+for name, function in {"smoothed": smoothed_loss, "plain": loss_fn}.items():
+    measured = evaluate(net, loaders.val, function).loss
+    equal = math.isclose(history.val[-1].loss, measured, rel_tol=1e-5)
+    print(f"the validation loss in the history is the {name} one: {equal}")
+
+# %% [markdown]
+# Compare models with and without smoothing by `evaluate(model, loaders.val, loss_fn)` with the plain loss, or by accuracy.
 #
 # ## Clipping
 #
@@ -621,7 +711,10 @@ print("the norm is that of one long vector:", torch.allclose(after, by_hand, ato
 
 
 # %%
-def train_past_a_broken_batch(place, broken=40, max_norm=1.0):
+broken = 2 * len(loaders.train) + 4  # a step of the third epoch
+
+
+def train_past_a_broken_batch(place, max_norm=1.0):
     """Return the model, and norm and loss of each step."""
     seed_everything(0)
     net = build()
@@ -652,7 +745,7 @@ for place, (_, norms, losses) in runs.items():
 pairs = zip(runs["never"][0].parameters(), runs["after the step"][0].parameters(), strict=True)
 print("clipping after the step changes no weight:", all(torch.equal(a, b) for a, b in pairs))
 ends = {place: sum(losses[-10:]) / 10 for place, (_, _, losses) in runs.items()}
-print("the broken batch's gradient is over 20 times the limit:", max(runs["never"][1]) > 20)
+print(f"the gradient of step {broken} is over 20 times the limit:", runs["never"][1][broken] > 20)
 print("clipped in its place, training survives:", ends["before the step"] < 0.5 * ends["never"])
 
 # %% [markdown]
@@ -711,40 +804,43 @@ for order in ("clip, unscale_", "unscale_, clip"):
 #
 # ## Gradient accumulation
 #
-# Notebook 03 added up the gradients of three pieces. Over a whole epoch, `accumulate=4` with batches of 16 must give the
-# weights of an epoch with batches of 64, also where the last group is short.
+# Notebook 03 added up the gradients of three pieces. Over a whole epoch, `accumulate=5` with batches of 16 must give the
+# weights of an epoch with batches of 80, also where the last group is short: here it has two batches, one of them short.
 
 
 # %%
-def after_an_epoch(norm, **options):
+def after_an_epoch(norm, size, accumulate=1):
     seed_everything(0)
     net = build(norm=norm)
     sgd = optim.SGD(net.parameters(), lr=0.05)
-    train_epoch(
-        net, make_loader(data.train, batch_size=options.pop("size")), loss_fn, sgd, **options
-    )
+    loader = make_loader(data.train, batch_size=size)
+    train_epoch(net, loader, loss_fn, sgd, accumulate=accumulate)
     return torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
 
 
 for norm in (None, nn.LayerNorm, nn.BatchNorm1d):
-    large, pieces = after_an_epoch(norm, size=64), after_an_epoch(norm, size=16, accumulate=4)
+    large, pieces = after_an_epoch(norm, size=80), after_an_epoch(norm, size=16, accumulate=5)
     apart = (large - pieces).abs().max().item()
     name = "no norm layer" if norm is None else norm.__name__
     print(f"{name:14} equal to 1e-5: {apart < 1e-5!s:5}  apart by more than 1e-3: {apart > 1e-3}")
+batches = len(make_loader(data.train, batch_size=16))
+print(f"{batches} batches of 16: the last group has {batches % 5 or 5} of 5")
 
 # %% [markdown]
-# With BatchNorm it is not the same: its statistics come from each small batch. Where that hurts, use LayerNorm.
+# With BatchNorm it is not the same: its statistics come from each small batch. Where that hurts, use LayerNorm, and
+# GroupNorm between convolutions.
 #
 # ## Mixed precision
 #
-# Half the bits are half the memory, and on a recent GPU several times the speed. There are two kinds of 16-bit numbers,
-# and they save at different ends:
+# Half the bits are half the memory for activations, the values between the layers; and GPUs with tensor cores multiply
+# such numbers faster. There are two kinds of 16-bit numbers, and they save at different ends. (A *normal* number has all
+# its digits. Below the smallest normal one come the *subnormal*, which lose digits on the way to 0.)
 
 # %%
 for dtype in (torch.float32, torch.bfloat16, torch.float16):
     info = torch.finfo(dtype)
-    print(f"{dtype!s:15} step above 1: {info.eps:.0e}", end="   ")
-    print(f"smallest normal: {info.tiny:.0e}   largest: {info.max:.0e}")
+    print(f"{dtype!s:15} step above 1: {info.eps:.0e}   smallest normal: {info.tiny:.0e}", end="")
+    print(f"   subnormal: {info.tiny * info.eps:.0e}   largest: {info.max:.0e}")
 tiny = torch.tensor(1e-8)
 print(
     "1e-8 as float16:",
@@ -757,12 +853,13 @@ print("1 + 0.001 in bfloat16:", (one + 0.001).item())
 
 # %% [markdown]
 # bfloat16 has float32's range, but only two or three digits; it needs no further care. float16 is finer, but gradients
-# below about 3e-8 become 0, and so the loss is multiplied by a large factor before `backward` and the gradients divided by it after.
-# That is what a `GradScaler` does, and it makes the factor smaller when something overflows.
+# below half of its smallest subnormal number, about 3e-8, become 0, and so the loss is multiplied by a large factor before
+# `backward` and the gradients divided by it after. That is what a `GradScaler` does, and it makes the factor smaller when
+# something overflows.
 #
-# The last line is why the precision is *mixed*. A weight of 1 would not notice a step of 0.001. So the weights stay in
-# float32, and `autocast` computes only the expensive operations in 16 bits. (Turning the model itself into bfloat16 with
-# `model.bfloat16()` loses such steps.)
+# The last line is why the precision is *mixed*. A weight of 1 would not notice a step of 0.001. So weights, their gradients
+# and the optimizer's running means stay in float32, and `autocast` computes only the expensive operations in 16 bits.
+# (Turning the model itself into bfloat16 with `model.bfloat16()` loses such steps.)
 
 # %%
 net = build()
@@ -852,7 +949,7 @@ stopping.finish(history)  # fit does this when training has ended
 print(f"put back: the weights of epoch {marked.bias.item():.0f}; best epoch {stopping.best_epoch}")
 
 # %% [markdown]
-# (With `min_delta=0.01`, an improvement must be larger than 0.01 to count.) Now a real training on 100 images, where
+# (With `min_delta=0.01`, an improvement must be larger than 0.01 to count.) Now a real training on 60 images, where
 # overfitting is certain, with the one line and with `EarlyStopping`:
 
 # %% tags=["nbval-ignore-output"]
@@ -862,7 +959,7 @@ from torch.utils.data import Subset
 def stopped_training(make_callback):
     seed_everything(0)
     net = build(hidden=(256, 256, 256))
-    loader = make_loader(Subset(data.train, range(100)), batch_size=16, shuffle=True)
+    loader = make_loader(Subset(data.train, range(60)), batch_size=16, shuffle=True)
     adamw, callback = optim.AdamW(net.parameters(), lr=1e-3), make_callback(net)
     options = {"callbacks": [callback], "verbose": False}
     return net, callback, fit(net, loader, loaders.val, loss_fn, adamw, epochs=60, **options)
@@ -870,9 +967,11 @@ def stopped_training(make_callback):
 
 last_net, _, history = stopped_training(lambda net: lambda history: stop_only(history, 5))
 best_net, stopping, again = stopped_training(lambda net: EarlyStopping(net, patience=5))
-last, best = (evaluate(net, loaders.val, loss_fn).loss for net in (last_net, best_net))
+results = [evaluate(net, loaders.val, loss_fn) for net in (last_net, best_net)]
+last, best = (result.loss for result in results)
 print(f"stopped after epoch {len(history)} of 60, best epoch {history.best_epoch}")
-print(f"validation loss of the model you have: {last:.3f}, with the best put back: {best:.3f}")
+for name, result in zip(("the model you have", "the best put back"), results, strict=True):
+    print(f"{name:18}: validation loss {result.loss:.3f}, accuracy {result.accuracy:.1%}")
 
 # %%
 print("it ended before epoch 60:", history.stopped and len(history) < 60)
@@ -897,11 +996,13 @@ axis.set_ylim(0, None)
 axis.legend()
 show(
     figure,
-    alt="Training loss falls to 0. Validation loss falls and then stays level. A star marks its "
-    "lowest point, whose weights are put back; a cross marks the last epoch, five later.",
+    alt="Training loss falls to 0. Validation loss falls, then wanders above its lowest point. A "
+    "star marks that one, whose weights are put back; a cross, a bit higher, the last epoch.",
 )
 
 # %% [markdown]
+# What is put back has the lower loss because it was chosen by the loss. Its accuracy need not be higher, as you see above.
+#
 # A callback's state is in the checkpoints of notebook 06, so a resumed training stops at the same epoch, with the same
 # weights. The best loss is the smallest of many, chosen on the validation part, and so a little too good (notebook 04).
 #
@@ -992,7 +1093,7 @@ part = Subset(data.train, picked.tolist())
 few = TensorDataset(*next(iter(make_loader(part, batch_size=len(part)))))
 val_batch = [next(iter(make_loader(data.val, batch_size=len(data.val))))]
 epochs, seeds = 6, range(5)
-warmup, total = 10, epochs * -(-len(few) // 32)
+total = epochs * -(-len(few) // 32)
 
 
 def half_wave(step):
@@ -1041,7 +1142,7 @@ tricks = {
     "GELU": {"layers": {"activation": nn.GELU}},
     "Dropout 0.2": {"layers": {"dropout": 0.2}},
     "cosine schedule": {"schedule": half_wave},
-    "warm-up, linear decay": {"schedule": factor},
+    "warm-up, linear decay": {"schedule": make_factor(10, total)},
     "weight decay 0.1": {"decay": 0.1},
     "clipping at 1": {"clip_norm": 1.0},
     "label smoothing 0.1": {"smoothing": 0.1},
@@ -1072,7 +1173,7 @@ print("the baseline is repeatable:", torch.allclose(again, table["baseline"][0],
 # %% [markdown]
 # Five differences give a mean and a spread. The mean of five is known up to about 2.78 times the spread, divided by the
 # root of 5 (Student's 95% interval; 2.78 is its number for five runs). If that interval contains 0, these runs cannot
-# tell the trick from nothing.
+# tell the trick from nothing. That is not the same as "it does nothing".
 
 # %% tags=["nbval-ignore-output"]
 effects, halves = {}, {}
@@ -1086,7 +1187,7 @@ for name, row in list(table.items())[1:]:
     print(f"{100 * mean[1]:+9.1f} ± {100 * half[1]:.1f}{verdict}")
 
 unclear = [name for name, change in effects.items() if abs(change[:, 0].mean()) <= halves[name][0]]
-print(f"the spread is larger than the effect for {len(unclear)} of {len(effects)} tricks")
+print(f"for the loss, the interval contains 0 for {len(unclear)} of {len(effects)} tricks")
 
 # %%
 print("at least one trick cannot be told from nothing:", len(unclear) >= 1)
@@ -1096,6 +1197,7 @@ moved = effects["bfloat16"][:, 0].mean().item()
 print("bfloat16 moves the loss by less than 0.05:", abs(moved) < 0.05)
 never_worse = bool((effects["best epoch kept"][:, 0] <= 1e-6).all())
 print("the best epoch is never worse than the last, as it was chosen so:", never_worse)
+print(f"decay 0.1 leaves (1 - 0.001 * 0.1)^{total} of a weight: {(1 - 1e-3 * 0.1) ** total:.3f}")
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9.2, 4.7), sharey=True)
@@ -1124,17 +1226,19 @@ show(figure, alt=alt + "one for each seed, with their mean and its 95 percent in
 # Blue means: there was an effect, for better or for worse, on these images, with this model, in this short training.
 # Some warnings go with it.
 #
-# - There are thirteen comparisons. With 95% intervals, one in twenty is blue by luck alone.
-# - A trick that is "not told from nothing" here may be decisive elsewhere. Clipping waits for a broken batch, and
-#   Kaiming's start for ten layers, and you have seen both. A norm layer also allows for higher learning rates than
-#   the one that all of them had to share.
+# - There are thirteen tricks and two measures, so twenty-six intervals. Of 95% intervals, one in twenty misses a true 0
+#   by luck alone.
+# - A trick that is "not told from nothing" here may be decisive elsewhere. Clipping waits for a broken batch, and you have
+#   seen one. A weight decay of 0.1 takes less than 1% of a weight in 90 steps at this rate: it cannot do anything here.
+# - All had to share one learning rate. A trick that is best with another is underrated.
 # - A schedule that ends at 0 with 90 steps in all has spent many of them on a small rate. Judge it with the budget you
 #   mean to use, and with a learning rate of its own.
 # - Loss and accuracy may disagree. Label smoothing asks for less sure answers, and the plain loss charges for them.
 # - "Best epoch kept" was chosen by the very number in the table, so its row is flattered.
 #
 # So begin with the plain baseline. Add what solves a problem that you can see (it explodes, it overfits, the last epochs
-# are noisy), and keep it if it helps more than the spread. Notebook 03's five steps are most of what works.
+# are noisy), and keep it if it helps and the interval of its mean does not contain 0. Notebook 03's five steps are most of
+# what works.
 
 # %% [markdown]
 # ## Your turn
@@ -1165,11 +1269,13 @@ training_well.warmup_then_cosine(warmup_then_cosine)
 # def warmup_then_cosine(step, warmup, total):
 #     if step < warmup:
 #         return (step + 1) / warmup
-#     share = min(1.0, (step - warmup) / (total - warmup))
+#     if step >= total:
+#         return 0.0
+#     share = (step - warmup) / (total - warmup)
 #     return 0.5 * (1 + math.cos(math.pi * share))
 # ```
 #
-# `share` is the part of the fall that is over. Without the `min`, the wave would rise again after `total`.
+# `share` is the part of the fall that is over. Without the second `if`, the wave would rise again after `total`.
 # </details>
 
 # %% [markdown]
@@ -1236,14 +1342,16 @@ training_well.clip_by_hand(clip_by_hand)
 # %% [markdown]
 # ## Recap
 #
-# - Adam steps by the learning rate, SGD by rate times gradient; a rate for one says nothing about the other. Weight
-#   decay belongs into AdamW, and there on matrices.
+# - SGD steps by rate times gradient; Adam's first step is the learning rate, and a later one about that or less, whatever
+#   the size of the gradient. A rate for one says nothing about the other. Weight decay belongs into AdamW, and there on
+#   matrices.
 # - Find the learning rate with a range test. Plot the rate you really had; know whether your scheduler counts epochs or
 #   batches.
 # - Deep networks need a start that keeps the variance, or norm layers.
 # - Clip between `backward` and `step`: after `unscale_`, and once for an accumulated gradient.
 # - Weights stay in float32; `autocast` computes in bfloat16. float16 needs a `GradScaler`.
 # - Early stopping must put the best weights back. An average of weights must fit the length of the training.
-# - A trick has an effect if it is larger than its spread over seeds. Many are not, on a given problem.
+# - A trick has an effect if the interval of its mean difference over seeds does not contain 0. For many it does, on a given
+#   problem; then you cannot tell.
 #
-# **Next:** [the course map](../README.md#the-course) shows where to go from here.
+# **Next:** [09 · Tuning](09_tuning.ipynb) finds the numbers that nobody can tell you: hyperparameters, honestly.

@@ -30,6 +30,28 @@ WRONG: dict[str, dict[str, str]] = {
         "def warmup_then_cosine(step, warmup, total):\n    return min(1.0, (step + 1) / warmup)": "it must fall",
         "def warmup_then_cosine(step, warmup, total):\n    return [step]": "one number",
         "def warmup_then_cosine(step, warmup, total):\n    return cos(step)": "raised NameError",
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n        return (step + 1) / warmup\n"
+        "    if step <= total:\n"
+        "        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))": r"at step 70 of 60 .* returns nothing",
+        "def warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n        return (step + 1) / warmup": r"at step 10 of 60 .* returns nothing",
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n        return (step + 1) / warmup\n"
+        "    if warmup == 0:\n        return 1 - min(1, step / total) \n"
+        "    return 0.5 * (1 + math.cos(math.pi * min(1, (step - warmup) / (total - warmup))))": r"warmup=0, total=20 it gives 0.75 at step 5, not 0.853553",
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    if warmup == 0:\n"
+        "        return 0.5 * (1 + math.cos(math.pi * step / total))\n"
+        "    if step < warmup:\n        return (step + 1) / warmup\n"
+        "    return 0.5 * (1 + math.cos(math.pi * min(1, (step - warmup) / (total - warmup))))": "gives 0.5 at step 30, not 0",
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n        return (step + 1) / warmup\n"
+        "    return 0.5 * (1 + math.cos(math.pi * min(1, (step - warmup + 1) / (total - warmup))))": r"at step \d+ of 60 \(warmup=10\) it gives 0\.5, not 0\.531395\. Hint: with share",
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n        return (step + 1) / warmup\n"
+        "    return 0.5 * (1 - math.cos(math.pi * min(1, (step - warmup) / (total - warmup))))": "that rises",
+        "def warmup_then_cosine(step, warmup, total):\n    return float('nan')": "gives nan",
     },
     "parameter_groups": {
         "def parameter_groups(model, weight_decay):\n"
@@ -68,6 +90,25 @@ WRONG: dict[str, dict[str, str]] = {
         "    return [p for p in ps if p.ndim >= 2], [p for p in ps if p.ndim < 2]": "two dicts",
         "def parameter_groups(model, weight_decay):\n"
         "    return [{'params': list(model.state_dict().values()), 'weight_decay': weight_decay}, {'params': []}]": "no parameter of the model",
+        "def parameter_groups(model, weight_decay):\n"
+        "    ps = [p for p in model.parameters() if p.requires_grad]\n"
+        "    ps = ps + [p for module in model.children() for p in module.parameters() if p.requires_grad]\n"
+        "    return [{'params': [p for p in ps if p.ndim >= 2], 'weight_decay': weight_decay},\n"
+        "            {'params': [p for p in ps if p.ndim < 2], 'weight_decay': 0.0}]": r"^Not yet: conv\.weight is in one group more than once",
+        "def parameter_groups(model, weight_decay):\n"
+        "    ps = [p for p in model.parameters() if p.requires_grad]\n"
+        "    groups = [{'params': [p for p in ps if p.ndim >= 2], 'weight_decay': weight_decay},\n"
+        "              {'params': [p for p in ps if p.ndim < 2], 'weight_decay': 0.0}]\n"
+        "    for p in ps:\n        p.requires_grad_(p.ndim >= 2)\n"
+        "    return groups": "changes requires_grad",
+        "def parameter_groups(model, weight_decay):\n"
+        "    ps = [p for p in model.parameters() if p.requires_grad]\n"
+        "    return [{'params': [p for p in ps if p.ndim >= 2], 'weight_decay': weight_decay, 'lr': 0.1},\n"
+        "            {'params': [p for p in ps if p.ndim < 2], 'weight_decay': 0.0}]": "a group has 'lr', too",
+        "def parameter_groups(model, weight_decay):\n"
+        "    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]\n"
+        "    return [{'params': [(n, p) for n, p in named if p.ndim == 2], 'weight_decay': weight_decay},\n"
+        "            {'params': [(n, p) for n, p in named if p.ndim != 2], 'weight_decay': 0.0}]": "conv.weight has 4 dimensions",
     },
     "clip_by_hand": {
         "def clip_by_hand(gradients, max_norm):\n"
@@ -96,5 +137,35 @@ WRONG: dict[str, dict[str, str]] = {
         "    g = torch.cat([g.flatten() for g in gradients])\n"
         "    return [g * min(1.0, max_norm / g.norm())]": "one for each gradient",
         "def clip_by_hand(gradients, max_norm):\n    return gradients": "nothing was scaled",
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    norm = float(sum((g ** 2).sum() for g in gradients)) ** 0.5\n"
+        "    return [g * min(1.0, max_norm / norm) for g in gradients]": "for gradients of zeros it divides by zero",
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    norm = sum((g ** 2).sum() for g in gradients) ** 0.5\n"
+        "    return [g * min(1.0, max_norm / (norm + 1e-3)) for g in gradients]": r"is 2\.599800, not 2\.6\. Hint: nothing",
     },
+}
+
+# Right ones of another kind than the solution.
+RIGHT: dict[str, list[str]] = {
+    "parameter_groups": [
+        "def parameter_groups(model, weight_decay):\n"
+        "    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]\n"
+        "    return [{'params': [(n, p) for n, p in named if p.ndim >= 2], 'weight_decay': weight_decay},\n"
+        "            {'params': [(n, p) for n, p in named if p.ndim < 2], 'weight_decay': 0.0}]",
+        "def parameter_groups(model, weight_decay):\n"
+        "    ps = [p for p in model.parameters() if p.requires_grad]\n"
+        "    return [{'params': (p for p in ps if p.ndim >= 2), 'weight_decay': weight_decay},\n"
+        "            {'params': (p for p in ps if p.ndim < 2), 'weight_decay': 0.0}]",
+    ],
+    "clip_by_hand": [
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    norm = sum((g ** 2).sum() for g in gradients) ** 0.5\n"
+        "    return [g * min(1.0, max_norm / (norm + 1e-6)) for g in gradients]",
+    ],
+    "warmup_then_cosine": [
+        "import math\ndef warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n        return (step + 1) / warmup\n"
+        "    return 0.5 * (1 + math.cos(math.pi * min(1, (step - warmup) / (total - warmup))))",
+    ],
 }
