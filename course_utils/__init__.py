@@ -12,6 +12,7 @@ from course_utils.data import ImageData, ImageDataset, load_dataset
 from course_utils.device import get_device, move_to, seed_everything
 from course_utils.fitting import fit
 from course_utils.history import History
+from course_utils.image_list import ImageTxtDataset
 from course_utils.loaders import Loaders, make_loader, make_loaders
 from course_utils.models import MLP, SmallCNN, count_parameters, summarize
 from course_utils.totals import EpochResult, NonFiniteLossError
@@ -26,6 +27,7 @@ __all__ = [
     "History",
     "ImageData",
     "ImageDataset",
+    "ImageTxtDataset",
     "Loaders",
     "NonFiniteLossError",
     "Predictions",

@@ -15,12 +15,20 @@ import torch
 from torch.utils.data import Dataset
 
 from course_utils.digits import write_digits
+from course_utils.image_list import ImageTxtDataset
+from course_utils.photo_digits import write_photo_digits
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
 
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
-# The name of the torchvision class that reads each data set.
-READERS = {"digits": "MNIST", "mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10"}
+# What reads each data set: a class of torchvision by its name, or our own.
+READERS = {
+    "digits": "MNIST",
+    "photo_digits": "ImageTxtDataset",
+    "mnist": "MNIST",
+    "fashion_mnist": "FashionMNIST",
+    "cifar10": "CIFAR10",
+}
 
 
 class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
@@ -109,8 +117,9 @@ def load_dataset(
     """Load an image data set and split it into training, validation and test parts.
 
     Args:
-        name: ``"digits"`` (1,797 real handwritten digits, made from scikit-learn's copy: no network needed), or
-            ``"mnist"``, ``"fashion_mnist"``, ``"cifar10"`` (downloaded by torchvision at the first use).
+        name: ``"digits"`` (1,797 real handwritten digits, made from scikit-learn's copy: no network needed),
+            ``"photo_digits"`` (the same over crops of photographs, in colour, as files with lists: no network either),
+            or ``"mnist"``, ``"fashion_mnist"``, ``"cifar10"`` (downloaded by torchvision at the first use).
         root: folder that holds the data sets; by default the environment variable ``COURSE_DATA``, else ``data`` in
             the course's checkout, else ``data`` in the current folder.
         val_fraction: share of the official training part that becomes the validation part, stratified by class.
@@ -192,6 +201,8 @@ def _complete(name: str, directory: Path) -> None:
         incoming.mkdir()
         if name == "digits":
             write_digits(incoming)
+        elif name == "photo_digits":
+            write_photo_digits(incoming)
         else:
             _download(name, incoming)
         try:
@@ -218,10 +229,15 @@ def _download(name: str, directory: Path) -> None:
 
 def _read(name: str, directory: Path, *, train: bool) -> tuple[tuple[str, ...], torch.Tensor, torch.Tensor]:
     """Return class names, images uint8 (N, C, H, W) and labels int64 (N,) of one official part."""
-    reader = _reader(name)
     damaged = f"The data set {name!r} in {directory} is damaged (%s): delete that folder and load it again."
+    if READERS[name] == "ImageTxtDataset":
+        try:
+            files = ImageTxtDataset(directory / f"{'train' if train else 'test'}.txt", num_classes=len(DIGIT_NAMES))
+            return DIGIT_NAMES, torch.stack([files.read(index) for index in range(len(files))]), files.labels
+        except (ValueError, FileNotFoundError) as error:
+            raise RuntimeError(damaged % error) from error
     try:
-        dataset = reader(root=directory, train=train)
+        dataset = _reader(name)(root=directory, train=train)
     except (RuntimeError, ValueError, AssertionError, EOFError, FileNotFoundError, UnpicklingError) as error:
         raise RuntimeError(damaged % " ".join(str(error).split())) from error
     images = torch.as_tensor(dataset.data)

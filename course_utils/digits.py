@@ -23,7 +23,7 @@ def write_digits(directory: Path) -> None:
     from sklearn.model_selection import train_test_split
 
     digits = load_digits()
-    images = np.stack([_enlarge(image) for image in digits.images])
+    images = np.stack([enlarge(image) for image in digits.images])
     train_images, test_images, train_labels, test_labels = train_test_split(
         images, digits.target.astype(np.uint8), test_size=360, random_state=0, stratify=digits.target
     )
@@ -35,7 +35,7 @@ def write_digits(directory: Path) -> None:
     _write_idx(raw / "t10k-labels-idx1-ubyte", test_labels)
 
 
-def _enlarge(image: NDArray[np.float64]) -> NDArray[np.uint8]:
+def enlarge(image: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Turn an 8x8 image with values 0 to 16 into a 28x28 one with values 0 to 255."""
     from PIL import Image
 

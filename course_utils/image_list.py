@@ -1,0 +1,258 @@
+"""Images that a text file lists, one path and one class number a line."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+BLOCK = 1 << 18  # bytes of a list that are taken apart together: the memory this needs does not grow with the list
+NEWLINE, COMMA, HASH, QUOTES = ord("\n"), ord(","), ord("#"), b"\"'"
+IS_SPACE = np.isin(np.arange(256), list(b" \t\r\v\f\n"))
+NO_LABEL, NO_CLOSING_QUOTE = -1, -2  # in place of the label of a bad line, whose path is then the whole line
+
+
+class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
+    """Labelled images in files, named by a text file with lines like ``train/ship/0148.jpg 8``.
+
+    Item ``i`` is ``(image, label)``: the image as float32 (C, H, W) in [0, 1], turned upright as its EXIF data says,
+    passed through ``transform`` if there is one; the label as an int. With ``transform=v2.Normalize(mean, std)`` that
+    is what :class:`ImageDataset` gives. Images of several sizes need a resize or crop in ``transform`` to form batches.
+
+    A line is a path, then spaces, tabs or a comma, then a class number from 0. The last field is the label, so that
+    paths may hold spaces; they may also stand in quotes. Empty lines and lines that begin with ``#`` say nothing. Line
+    ends of Windows and a byte-order mark are read over. A million lines open in about a second, and what is kept is the
+    text and 28 bytes a line in a few arrays, which worker processes share.
+
+    Args:
+        list_file: the text file, in UTF-8.
+        root: folder that relative paths start from; by default the list's own.
+        num_classes: labels must be below this; by default any number will do.
+        transform: applied to every image (float32, C x H x W, in [0, 1]) each time it is read.
+        mode: "RGB" for three channels, "L" for one; grey, palette and transparent images are converted.
+        check: what is looked at now, and not when an image is read. "lines": the list alone. "files": that every file
+            is there, too (each folder is listed once). "images": every image is read once, which takes as long as an
+            epoch of reading.
+        on_error: "raise" at the first problem, or "skip": leave out every line that ``check`` finds bad, say so in one
+            warning, and list them in ``problems``. What is found later, in reading an image, is raised either way.
+
+    Attributes:
+        labels: class numbers, int64 (N,).
+        problems: a sentence for each line that was left out.
+
+    Raises:
+        ValueError: a line is bad, an image cannot be read (the sentence names list, line and file), no line is left,
+            the list is in UTF-16, or an argument is none of its values.
+        FileNotFoundError: there is no list, or an image is not there (the sentence names list, line and file).
+    """
+
+    def __init__(
+        self,
+        list_file: str | Path,
+        *,
+        root: str | Path | None = None,
+        num_classes: int | None = None,
+        transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        mode: Literal["RGB", "L"] = "RGB",
+        check: Literal["lines", "files", "images"] = "lines",
+        on_error: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        if num_classes is not None and num_classes < 1:
+            raise ValueError(f"num_classes is {num_classes}, but it counts the classes: give 1 or more.")
+        for name, value, values in (
+            ("mode", mode, ("RGB", "L")),
+            ("check", check, ("lines", "files", "images")),
+            ("on_error", on_error, ("raise", "skip")),
+        ):
+            if value not in values:
+                raise ValueError(f"{name} is {value!r}: give one of {', '.join(map(repr, values))}.")
+        self.list_file = Path(list_file)
+        self.root = self.list_file.parent if root is None else Path(root)
+        self.transform = transform
+        self.mode = mode
+        if not self.list_file.is_file():
+            raise FileNotFoundError(f"There is no list {self.list_file}: give the text file that names the images.")
+        content = self.list_file.read_bytes()
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise ValueError(f"{self.list_file} is in UTF-16, as PowerShell and Notepad write it: save it in UTF-8.")
+        self._text = np.frombuffer(content, np.uint8)  # of which every line is a slice
+        table = _parse(content, 3 if content.startswith(b"\xef\xbb\xbf") else 0)
+        self._starts, self._ends, self._lines = table[0], table[1], table[3]
+        self.labels = torch.from_numpy(table[2])
+
+        found: list[tuple[int, Exception]] = []
+        finders = [self._bad_lines(num_classes)]
+        finders += [self._missing_files()] if check == "files" else []
+        finders += [self._bad_images()] if check == "images" else []
+        for finder in finders:
+            skipped = []
+            for index, problem in finder:
+                if on_error == "raise":
+                    raise problem
+                skipped.append(index)
+                found.append((int(self._lines[index]), problem))
+            self._leave_out(skipped)
+        self.problems = tuple(str(problem) for _, problem in sorted(found, key=lambda pair: pair[0]))
+        if len(self) == 0:
+            first = f", the first because of {self.problems[0]}" if self.problems else ""
+            raise ValueError(f"{self.list_file} lists no image{first}: write lines like 'train/ship/0148.jpg 8'.")
+        if self.problems:
+            text = f"{len(self.problems)} of {len(self) + len(self.problems)} images are left out ({self.problems[0]})"
+            warnings.warn(f"{text}; the attribute problems lists them all.", stacklevel=2)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        image = self.read(index).float().div_(255)
+        return image if self.transform is None else self.transform(image), int(self.labels[index])
+
+    def path(self, index: int) -> Path:
+        """Return where the image of item ``index`` is."""
+        return self.root / os.fsdecode(self._text[self._starts[index] : self._ends[index]].tobytes())
+
+    def read(self, index: int) -> torch.Tensor:
+        """Return the image of item ``index`` as it is in the file, as uint8 (C, H, W)."""
+        from PIL import Image, ImageOps
+
+        path = self.path(index)
+        try:
+            with Image.open(path) as image:
+                if image.mode.startswith(("I", "F")):
+                    raise ValueError(f"its pixels have more than 8 bits, mode {image.mode}, which would be cut off")
+                upright = ImageOps.exif_transpose(image)
+                upright = upright.convert("RGBA") if upright.mode == "P" else upright  # a palette may be transparent
+                pixels = np.array(upright.convert(self.mode))
+        except FileNotFoundError as error:
+            raise self._missing(index) from error
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"{self._where(index)}: the image {path} cannot be read ({reason}): replace it."
+            ) from error
+        return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
+
+    def _where(self, index: int) -> str:
+        return f"{self.list_file}, line {self._lines[index]}"
+
+    def _missing(self, index: int) -> FileNotFoundError:
+        path = self.path(index)
+        advice = "write / in place of \\" if "\\" in str(path) and os.sep == "/" else "correct the line, or give root"
+        return FileNotFoundError(f"{self._where(index)}: there is no file {path}: {advice}.")
+
+    def _bad_lines(self, num_classes: int | None) -> Iterator[tuple[int, Exception]]:
+        labels = self.labels.numpy()
+        limit = labels.max(initial=0) + 1 if num_classes is None else num_classes
+        for index in np.flatnonzero((labels < 0) | (labels >= limit)).tolist():
+            text = os.fsdecode(self._text[self._starts[index] : self._ends[index]].tobytes())[:80]
+            problem = f"{text!r} is not a path, a space and a class number from 0"
+            if labels[index] >= 0:
+                problem = f"the class {labels[index]} is none of the {limit} classes from 0 to {limit - 1}"
+            elif labels[index] == NO_CLOSING_QUOTE:
+                problem = f"the quote that begins {text!r} does not end before the class number"
+            yield index, ValueError(f"{self._where(index)}: {problem}: correct the line, or pass on_error='skip'.")
+
+    def _missing_files(self) -> Iterator[tuple[int, Exception]]:
+        listed: dict[str, set[str]] = {}
+        for index in range(len(self)):
+            folder, name = os.path.split(self.path(index))
+            if folder not in listed:
+                listed[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+            if name not in listed[folder] and not self.path(index).is_file():  # where case does not count
+                yield index, self._missing(index)
+
+    def _bad_images(self) -> Iterator[tuple[int, Exception]]:
+        for index in range(len(self)):
+            try:
+                self.read(index)
+            except (FileNotFoundError, ValueError) as problem:
+                yield index, problem
+
+    def _leave_out(self, indices: list[int]) -> None:
+        if indices:
+            kept = np.ones(len(self), dtype=bool)
+            kept[indices] = False
+            self._starts, self._ends, self._lines = self._starts[kept], self._ends[kept], self._lines[kept]
+            self.labels = self.labels[torch.from_numpy(kept)]
+
+
+def _parse(content: bytes, begin: int) -> tuple[NDArray[Any], ...]:
+    """Return the begin and end of each path, its label and its line number, from byte ``begin`` on.
+
+    A loop over a million lines would take many seconds and a str for each; here NumPy looks at a block of them at once.
+    """
+    text, count = np.frombuffer(content, np.uint8), content.count(b"\n") + 1
+    starts, ends, labels = (np.empty(count, np.int64) for _ in range(3))
+    lines = np.empty(count, np.int32)
+    done, line = 0, 1
+    while begin < len(text):
+        stop = min(begin + BLOCK, len(text))
+        if stop < len(text):  # end after the last whole line, or with the long one that begins here
+            stop = content.rfind(b"\n", begin, stop) + 1 or content.find(b"\n", stop) + 1 or len(text)
+        block = text[begin:stop]
+        rows = _parse_block(block)
+        new = slice(done, done + len(rows[0]))
+        starts[new], ends[new], labels[new], lines[new] = rows[0] + begin, rows[1] + begin, rows[2], rows[3] + line
+        done = new.stop
+        line += int(np.count_nonzero(block == NEWLINE))
+        begin = stop
+    return tuple(column[:done] for column in (starts, ends, labels, lines))
+
+
+def _parse_block(block: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+    """Return begin, end and label of the paths in a block of whole lines, and how many lines stand before each."""
+    newline = np.flatnonzero(block == NEWLINE)
+    line_starts = np.concatenate([[0], newline + 1])
+    line_ends = np.concatenate([newline, [len(block)]])
+    separator = IS_SPACE[block] | (block == COMMA)
+    said = np.flatnonzero(~IS_SPACE[block])  # positions of what is no space
+    solid = np.flatnonzero(~separator)  # nor a comma
+    gaps = np.flatnonzero(separator)
+
+    # The first and last sign of each line; lines without one, and comments, are left out.
+    first, last = _next(said, line_starts, len(block)), _previous(said, line_ends)
+    kept = (first < line_ends) & (block[np.minimum(first, len(block) - 1)] != HASH)
+    number = np.flatnonzero(kept)
+    first, last = first[kept], last[kept] + 1
+
+    # The label is what follows the last gap, the path what stands before it.
+    gap = _previous(gaps, last)
+    path_end = _previous(solid, gap) + 1
+    labels = _numbers(block, gap + 1, last)
+    labels[(gap < first) | (path_end <= first)] = NO_LABEL
+    quote = block[first]
+    quoted = ((quote == QUOTES[0]) | (quote == QUOTES[1])) & (labels >= 0)
+    closed = quoted & (block[path_end - 1] == quote) & (path_end - first >= 2)
+    labels[quoted & ~closed] = NO_CLOSING_QUOTE
+    labels[closed & (path_end - first == 2)] = NO_LABEL
+    good = labels >= 0
+    return np.where(closed, first + 1, first), np.where(good, path_end - closed, last), labels, number
+
+
+def _next(positions: NDArray[np.int64], where: NDArray[np.int64], otherwise: int) -> NDArray[np.int64]:
+    """Return for each of ``where`` the first of the sorted ``positions`` that is not before it."""
+    return np.append(positions, otherwise)[np.searchsorted(positions, where)]
+
+
+def _previous(positions: NDArray[np.int64], where: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for each of ``where`` the last of the sorted ``positions`` that is before it, or -1."""
+    return np.append(positions, -1)[np.searchsorted(positions, where) - 1]
+
+
+def _numbers(block: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the whole numbers written from ``starts`` to ``ends``; NO_LABEL where something else is written."""
+    digits = block.astype(np.int64) - ord("0")
+    length = ends - starts
+    values = np.zeros(len(starts), np.int64)
+    good = (length > 0) & (length <= 9)
+    for place in range(int(length[good].max(initial=0))):
+        here = good & (place < length)
+        digit = digits[np.where(here, starts + place, 0)]
+        good &= ~here | ((digit >= 0) & (digit <= 9))
+        values = np.where(here, values * 10 + digit, values)
+    return np.where(good, values, NO_LABEL)

@@ -1,0 +1,56 @@
+"""Wrong answers to the exercises of notebook 11."""
+
+P = "def parse_line(line):\n"
+R = "def receptive_field(layers):\n"
+F = "def freeze(net):\n"
+WRONG = {
+    "parse_line": {
+        P + "    path, label = line.split()\n    return path, int(label)": "split only once|from the right",
+        P + "    path, label = line.strip().rsplit(maxsplit=1)\n    return path, label": r"still a str.*int\(label\)",
+        P + "    path, label = line.strip().rsplit(maxsplit=1)\n    return path, int(label)": "quote",
+        P + "    line = line.strip()\n    path, _, label = line.rpartition(' ')\n"
+        "    return path.strip().strip('\"'), int(label)": "return None before you split",
+        P + "    line = line.strip()\n    if not line or '#' in line:\n        return None\n"
+        "    path, label = line.rsplit(maxsplit=1)\n    return path.strip('\"'), int(label)": "only a line that begins with #",
+        P + "    line = line.strip()\n    if not line or line[0] == '#':\n        return None\n"
+        "    path, label = line.rsplit(maxsplit=1)\n    return path.strip('\"'), int(label)": "put the line into the message",
+        P + "    line = line.strip()\n    if not line or line[0] == '#':\n        return None\n"
+        "    path, _, label = line.rpartition(' ')\n    try:\n        return path.strip().strip('\"'), int(label)\n"
+        "    except ValueError:\n        raise ValueError(line)": "isdecimal|without a path",
+        P + "    line = line.strip()\n    if not line or line[0] == '#':\n        return None\n"
+        "    path, _, label = line.rpartition(' ')\n    if not label.isdecimal():\n        raise ValueError('bad line')\n"
+        "    return path.strip().strip('\"'), int(label)": "put the line into the message",
+        P + "    line = line.strip()\n    if not line or line[0] == '#':\n        return None\n"
+        "    path, _, label = line.rpartition(' ')\n    if not label.isdecimal():\n        return None\n"
+        "    return path.strip().strip('\"'), int(label)": "is bad, but gives None",
+    },
+    "receptive_field": {
+        R + "    return 1 + sum(k - 1 for k, s in layers)": "further apart",
+        R + "    return sum(k for k, s in layers)": "adds k - 1|start from 1",
+        R
+        + "    width, d = 0, 1\n    for k, s in layers:\n        width += (k - 1) * d\n        d *= s\n    return width": "not 0|start from 1",
+        R
+        + "    width, d = 1, 1\n    for k, s in layers:\n        d *= s\n        width += (k - 1) * d\n    return width": "widen first",
+        R + "    d = 1\n    for k, s in layers:\n        d *= s\n    return d": "return the width",
+        R
+        + "    width = 1\n    for k, s in layers:\n        width += (k - 1) * s\n    return width": "product of all strides",
+        R
+        + "    width, d = 1, 1\n    for k, s in layers:\n        width += (k - 1) * d\n        d *= s\n    return width, d": "one number",
+    },
+    "freeze": {
+        F + "    for p in net[0].parameters():\n        p.requires_grad = False\n    net.train()\n"
+        "    return list(net[1].parameters())": "BatchNorm in the features",
+        F + "    net[0].eval()\n    for p in net[0].parameters():\n        p.requires_grad = False\n    net.train()\n"
+        "    return list(net[1].parameters())": "BatchNorm in the features",
+        F + "    net.train()\n    net[0].eval()\n    return list(net[1].parameters())": "still get gradients",
+        F + "    net.eval()\n    for p in net[0].parameters():\n        p.requires_grad = False\n"
+        "    return list(net[1].parameters())": "Dropout is off",
+        F + "    net.train()\n    net[0].eval()\n    for p in net.parameters():\n        p.requires_grad = False\n"
+        "    return list(net[1].parameters())": "head has no gradients",
+        F + "    net.train()\n    net[0].eval()\n    for p in net[0].parameters():\n        p.requires_grad = False\n"
+        "    return list(net.parameters())": r"those of net\[1\] only",
+        F + "    net.train()\n    net[0].eval().requires_grad_(False)\n    return net[1]": "module was returned",
+        F + "    net.train()\n    net[0].eval().requires_grad_(False)\n"
+        "    return [p for p in net.parameters() if not p.requires_grad]": r"those of net\[1\] only",
+    },
+}
