@@ -45,5 +45,6 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.import_time
 	$(BIN)/python -m benchmarks.checkpoint
 	$(BIN)/python -m benchmarks.tensorboard
+	$(BIN)/python -m benchmarks.large_files
 	$(BIN)/python -m benchmarks.image_list
 	$(BIN)/python -m benchmarks.image_recipes

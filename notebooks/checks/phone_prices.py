@@ -1,0 +1,158 @@
+"""Checks of notebook 10."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from checks import call, check, pair
+
+
+def _tensor(found: Any) -> torch.Tensor | None:
+    """Return numbers in any container as a float64 tensor, or None if ``found`` is something else."""
+    try:
+        return torch.as_tensor(found).detach().cpu().double()
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+@check(
+    "standardise still returns nothing. Hint: uncomment the three lines and see which rows the mean comes from.",
+    "The statistics come from the training part, and nothing is divided by 0.",
+)
+def standardise(function: Callable[..., Any]) -> str | None:
+    """Two parts with quite different means; then a constant column."""
+    train = torch.tensor([[1.0, 10.0], [3.0, 30.0], [5.0, 20.0], [7.0, 60.0]])
+    val = torch.tensor([[101.0, 0.0], [103.0, 90.0]])
+    given = train.clone(), val.clone()
+    parts = pair(call(function, *given))
+    if parts is None:
+        return "two tensors are wanted. Hint: return train, val."
+    found = [_tensor(part) for part in parts]
+    if found[0] is None or found[1] is None or found[0].shape != train.shape or found[1].shape != val.shape:
+        return "the parts do not have their shapes any more. Hint: .mean(dim=0) is one number for each column."
+    if not (torch.equal(given[0], train) and torch.equal(given[1], val)):
+        return "train or val have changed after the call. Hint: -= and /= write into the argument."
+    mean, std = train.mean(dim=0).double(), train.std(dim=0).double()
+    population = train.std(dim=0, correction=0).double()
+    if any(bool(torch.allclose((train - mean) / s, found[0], atol=1e-2)) for s in (std, population)):
+        if any(bool(torch.allclose((val - mean) / s, found[1], atol=1e-2)) for s in (std, population)):
+            return _constant(function)
+        if found[1].mean(dim=0).abs().max() < 1e-3:
+            return "the validation part got its own mean. Hint: use the mean and std of train for both."
+        return "the validation part is wrong. Hint: (val - mean) / std, with mean and std of train."
+    both = torch.cat([train, val]).double()
+    if torch.allclose((train - both.mean(dim=0)) / both.std(dim=0), found[0], atol=1e-2):
+        return "the mean comes from both parts, so the validation part leaks. Hint: train.mean(dim=0)."
+    if torch.allclose((train - train.mean()) / train.std(), found[0].float(), atol=1e-2):
+        return "one mean was taken over the whole table. Hint: dim=0 gives one for each column."
+    if torch.allclose(train - mean, found[0], atol=1e-2):
+        return "the spread is still that of the raw columns. Hint: divide by std."
+    return "the training part should have mean 0 and spread 1 in each column. Hint: (train - mean) / std."
+
+
+def _constant(function: Callable[..., Any]) -> str | None:
+    train, val = torch.tensor([[1.0, 5.0], [3.0, 5.0]]), torch.tensor([[2.0, 5.0]])
+    parts = pair(call(function, train, val))
+    for part in parts or ():
+        column = part[:, 1]
+        if not torch.isfinite(column).all():
+            return "a constant column becomes nan, because its std is 0. Hint: put 1 where std is 0, before dividing."
+        if column.abs().max() > 1e-3:
+            return "a constant column should become zeros. Hint: subtract the mean, divide by 1 where std is 0."
+    if parts is not None and not torch.allclose(parts[1][:, 0], torch.zeros(1), atol=1e-3):
+        return "beside a constant column, the others have changed. Hint: replace std only where it is 0."
+    return None
+
+
+@check(
+    "bad_line still returns nothing. Hint: frame[column].between(low, high) says which cells are fine.",
+    "That is where an editor would find it.",
+)
+def bad_line(function: Callable[..., Any]) -> str | None:
+    """Ends, a missing cell, two bad cells, none, and an index that is no position."""
+    import pandas as pd
+
+    def frame(values: Sequence[float]) -> Any:
+        return pd.DataFrame({"id": [9.0] * len(values), "ram": values}, index=range(70, 70 + len(values)))
+
+    cases = [
+        ([256, 4000, 300, 300, 100, 500], 6, "the value 100 in the fifth row"),
+        ([300, 9000, 400, 100, 300], 3, "two bad values, the first of them in the second row"),
+    ]
+    for values, want, what in cases:
+        found = call(function, frame(values), "ram", 256, 4000)
+        if hasattr(found, "__len__") and getattr(found, "shape", None) != ():
+            return "one number is wanted. Hint: return the first of them, with [0]."
+        try:
+            number = int(found)
+        except (TypeError, ValueError):
+            return f"a line number is wanted, not {type(found).__name__}. Hint: an int."
+        if number == want:
+            continue
+        said = f"for {what} it gives {number}, not {want}. Hint: "
+        if number in (want - 1, want - 2):
+            return said + "positions count from 0, and the header is line 1: position + 2."
+        if number >= 70:
+            return said + "that is from the frame's index, which may be anything; take the position, np.flatnonzero."
+        if number in (2, 3) and want == 6:
+            return said + "the values 256 and 4000 themselves are allowed."
+        if number == 5 and want == 3:
+            return said + "the first bad line is wanted."
+        if number == 0:
+            return said + "0 means that there is none; look at both `low` and `high`."
+        return said + "find the positions of bad cells, take the first, add 2."
+    if call(function, frame([300.0, math.nan, 400.0]), "ram", 256, 4000) != 3:
+        return "a missing cell is not found. Hint: nan is neither below nor above; use ~between(low, high), or isna()."
+    try:
+        none = function(frame([300, 400]), "ram", 256, 4000)
+    except (IndexError, StopIteration, ValueError):
+        return "where every cell is fine it raises. Hint: return 0 if there is no bad position."
+    if none is None or int(none) != 0:
+        return f"where every cell is fine it gives {none}. Hint: return 0 then."
+    if call(function, frame([7, 9]), "id", 0, 8) != 2:
+        return "another column is not looked at. Hint: use the arguments column, low and high."
+    return None
+
+
+@check(
+    "importances still returns nothing. Hint: for each column, shuffle it in X.clone() and predict again.",
+    "Only the columns that the model uses cost something.",
+)
+def importances(function: Callable[..., Any]) -> str | None:
+    """A model that uses the second and, for few rows, the third of four columns."""
+    generator = torch.Generator().manual_seed(3)
+    rows = torch.randn(2000, 4, generator=generator)
+
+    def predict(x: torch.Tensor) -> torch.Tensor:
+        return (x[:, 1] + 0.2 * x[:, 2] > 0).long()
+
+    targets = predict(rows)
+    targets[:200] = 1 - targets[:200]  # an accuracy of exactly 90%
+    given = rows.clone()
+    torch.manual_seed(0)
+    result = call(function, predict, given, targets.clone())
+    found = _tensor(result)
+    if found is None or found.shape != (4,):
+        return "four columns should give a list of four numbers. Hint: append one for each column."
+    values = " ".join(f"{value:.2f}" for value in found.tolist())
+    if not torch.equal(given, rows):
+        return "X has changed after the call. Hint: shuffle in a copy, X.clone(), made anew for each column."
+    if found[0].abs() < 1e-9 and found[1] < -0.2:
+        return f"it gives {values}: the sign is turned around. Hint: accuracy before minus accuracy after."
+    if torch.allclose(found[[0, 3]], torch.full((2,), 0.9, dtype=torch.float64), atol=1e-6):
+        return f"it gives {values}: those are accuracies. Hint: subtract each from the accuracy on X itself."
+    if found.max() > 1:
+        return f"it gives {values}: those are no shares. Hint: means, not counts or percentages."
+    if found[1].abs() < 1e-9:
+        return f"it gives {values}, but the model uses column 1. Hint: X[torch.randperm(len(X)), column] is shuffled."
+    if found[3] > 0.2 or found[0] > 0.2:
+        return (
+            f"it gives {values}, but the model does not use the first and last column. Hint: shuffle one column alone, in a "
+            "fresh copy, and leave the rows' other values in place."
+        )
+    if not (0.3 < found[1] < 0.5 and 0 < found[2] < 0.15 and found[[0, 3]].abs().max() < 1e-9):
+        hint = "compare predictions with y, not with the predictions before, and shuffle instead of setting to 0."
+        return f"it gives {values}; about 0.00 0.40 0.05 0.00 is right. Hint: {hint}"
+    return None

@@ -1,0 +1,30 @@
+WRONG = {
+    "standardise": {
+        "def standardise(train, val):\n    e = torch.cat([train, val])\n    return (train - e.mean(dim=0)) / e.std(dim=0), (val - e.mean(dim=0)) / e.std(dim=0)": "comes from both parts",
+        "def standardise(train, val):\n    return (train - train.mean(dim=0)) / train.std(dim=0), (val - val.mean(dim=0)) / val.std(dim=0)": "got its own mean",
+        "def standardise(train, val):\n    m, s = train.mean(dim=0), train.std(dim=0)\n    return (train - m) / s, (val - m) / s": "constant column becomes nan",
+        "def standardise(train, val):\n    m, s = train.mean(), train.std()\n    return (train - m) / s, (val - m) / s": "over the whole table",
+        "def standardise(train, val):\n    m = train.mean(dim=0)\n    return train - m, val - m": "divide by std",
+        "def standardise(train, val):\n    m, s = train.mean(dim=0), train.std(dim=0)\n    s[s == 0] = 1\n    return (train - m) / s": "two tensors are wanted",
+        "def standardise(train, val):\n    m, s = train.mean(dim=0), train.std(dim=0)\n    s[s == 0] = 1\n    train -= m\n    train /= s\n    return train, (val - m) / s": "have changed after the call",
+    },
+    "bad_line": {
+        "def bad_line(frame, column, low, high):\n    bad = np.flatnonzero(~frame[column].between(low, high))\n    return int(bad[0]) if len(bad) else 0": "position \\+ 2",
+        "def bad_line(frame, column, low, high):\n    bad = np.flatnonzero(~frame[column].between(low, high))\n    return int(bad[0]) + 1 if len(bad) else 0": "position \\+ 2",
+        "def bad_line(frame, column, low, high):\n    v = frame[column].to_numpy()\n    bad = np.flatnonzero((v < low) | (v > high))\n    return int(bad[0]) + 2 if len(bad) else 0": "missing cell is not found",
+        "def bad_line(frame, column, low, high):\n    bad = frame.index[~frame[column].between(low, high)]\n    return int(bad[0]) + 2 if len(bad) else 0": "frame's index",
+        "def bad_line(frame, column, low, high):\n    bad = np.flatnonzero(~frame[column].between(low, high))\n    return int(bad[0]) + 2": "raises. Hint: return 0",
+        "def bad_line(frame, column, low, high):\n    bad = np.flatnonzero(~frame['ram'].between(low, high))\n    return int(bad[0]) + 2 if len(bad) else 0": "another column",
+        "def bad_line(frame, column, low, high):\n    bad = np.flatnonzero(~frame[column].between(low, high, inclusive='neither'))\n    return int(bad[0]) + 2 if len(bad) else 0": "themselves are allowed",
+        "def bad_line(frame, column, low, high):\n    bad = np.flatnonzero(~frame[column].between(low, high))\n    return [int(b) + 2 for b in bad]": "one number is wanted",
+    },
+    "importances": {
+        "def importances(predict, X, y):\n    right = (predict(X) == y).double().mean().item()\n    out = []\n    for c in range(X.shape[1]):\n        X[:, c] = X[torch.randperm(len(X)), c]\n        out.append(right - (predict(X) == y).double().mean().item())\n    return out": "X has changed",
+        "def importances(predict, X, y):\n    right = (predict(X) == y).double().mean().item()\n    out, s = [], X.clone()\n    for c in range(X.shape[1]):\n        s[:, c] = X[torch.randperm(len(X)), c]\n        out.append(right - (predict(s) == y).double().mean().item())\n    return out": "one column alone",
+        "def importances(predict, X, y):\n    out = []\n    for c in range(X.shape[1]):\n        s = X.clone()\n        s[:, c] = X[torch.randperm(len(X)), c]\n        out.append((predict(s) == y).double().mean().item())\n    return out": "those are accuracies",
+        "def importances(predict, X, y):\n    right = (predict(X) == y).double().mean().item()\n    out = []\n    for c in range(X.shape[1]):\n        s = X.clone()\n        s[:, c] = X[torch.randperm(len(X)), c]\n        out.append((predict(s) == y).double().mean().item() - right)\n    return out": "turned around",
+        "def importances(predict, X, y):\n    right = (predict(X) == y).double().mean().item()\n    out = []\n    for c in range(X.shape[1]):\n        s = X.clone()[torch.randperm(len(X))]\n        out.append(right - (predict(s) == y).double().mean().item())\n    return out": "one column alone",
+        "def importances(predict, X, y):\n    right = (predict(X) == y).double().mean().item()\n    out = []\n    for c in range(X.shape[1]):\n        s = X.clone()\n        s[:, c] = 0\n        out.append(right - (predict(s) == y).double().mean().item())\n    return out[0]": "list of four numbers",
+        "def importances(predict, X, y):\n    right = (predict(X) == y).sum().item()\n    out = []\n    for c in range(X.shape[1]):\n        s = X.clone()\n        s[:, c] = X[torch.randperm(len(X)), c]\n        out.append(right - (predict(s) == y).sum().item())\n    return out": "no shares",
+    },
+}
