@@ -1,7 +1,9 @@
 """Images that a text file lists, one path and one class number a line."""
 
 import os
+import re
 import warnings
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -11,10 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-BLOCK = 1 << 18  # bytes of a list that are taken apart together: the memory this needs does not grow with the list
-NEWLINE, COMMA, HASH, QUOTES = ord("\n"), ord(","), ord("#"), b"\"'"
-IS_SPACE = np.isin(np.arange(256), list(b" \t\r\v\f\n"))
-NO_LABEL, NO_CLOSING_QUOTE = -1, -2  # in place of the label of a bad line, whose path is then the whole line
+LINE = re.compile(rb"[^\n]*\n|[^\n]+\Z")
+# A path, in quotes or not, then spaces or a comma, then the class number.
+ENTRY = re.compile(
+    rb"""\s*(?:(["'])(?P<quoted>[^\n]+)\1|(?P<plain>[^\s,"'#](?:[^\n]*[^\s,])?))[\s,]+(?P<label>[0-9]{1,9})\s*"""
+)
+NO_LABEL = -1  # in place of the label of a bad line, whose path is then the whole line
 
 
 class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
@@ -153,7 +157,7 @@ class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
             problem = f"{text!r} is not a path, a space and a class number from 0"
             if labels[index] >= 0:
                 problem = f"the class {labels[index]} is none of the {limit} classes from 0 to {limit - 1}"
-            elif labels[index] == NO_CLOSING_QUOTE:
+            elif text[0] in "\"'" and text.count(text[0]) == 1:
                 problem = f"the quote that begins {text!r} does not end before the class number"
             yield index, ValueError(f"{self._where(index)}: {problem}: correct the line, or pass on_error='skip'.")
 
@@ -184,75 +188,21 @@ class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
 def _parse(content: bytes, begin: int) -> tuple[NDArray[Any], ...]:
     """Return the begin and end of each path, its label and its line number, from byte ``begin`` on.
 
-    A loop over a million lines would take many seconds and a str for each; here NumPy looks at a block of them at once.
+    Numbers in arrays: a million str and tuples would fill several times the memory, and again in every worker.
     """
-    text, count = np.frombuffer(content, np.uint8), content.count(b"\n") + 1
-    starts, ends, labels = (np.empty(count, np.int64) for _ in range(3))
-    lines = np.empty(count, np.int32)
-    done, line = 0, 1
-    while begin < len(text):
-        stop = min(begin + BLOCK, len(text))
-        if stop < len(text):  # end after the last whole line, or with the long one that begins here
-            stop = content.rfind(b"\n", begin, stop) + 1 or content.find(b"\n", stop) + 1 or len(text)
-        block = text[begin:stop]
-        rows = _parse_block(block)
-        new = slice(done, done + len(rows[0]))
-        starts[new], ends[new], labels[new], lines[new] = rows[0] + begin, rows[1] + begin, rows[2], rows[3] + line
-        done = new.stop
-        line += int(np.count_nonzero(block == NEWLINE))
-        begin = stop
-    return tuple(column[:done] for column in (starts, ends, labels, lines))
-
-
-def _parse_block(block: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
-    """Return begin, end and label of the paths in a block of whole lines, and how many lines stand before each."""
-    newline = np.flatnonzero(block == NEWLINE)
-    line_starts = np.concatenate([[0], newline + 1])
-    line_ends = np.concatenate([newline, [len(block)]])
-    separator = IS_SPACE[block] | (block == COMMA)
-    said = np.flatnonzero(~IS_SPACE[block])  # positions of what is no space
-    solid = np.flatnonzero(~separator)  # nor a comma
-    gaps = np.flatnonzero(separator)
-
-    # The first and last sign of each line; lines without one, and comments, are left out.
-    first, last = _next(said, line_starts, len(block)), _previous(said, line_ends)
-    kept = (first < line_ends) & (block[np.minimum(first, len(block) - 1)] != HASH)
-    number = np.flatnonzero(kept)
-    first, last = first[kept], last[kept] + 1
-
-    # The label is what follows the last gap, the path what stands before it.
-    gap = _previous(gaps, last)
-    path_end = _previous(solid, gap) + 1
-    labels = _numbers(block, gap + 1, last)
-    labels[(gap < first) | (path_end <= first)] = NO_LABEL
-    quote = block[first]
-    quoted = ((quote == QUOTES[0]) | (quote == QUOTES[1])) & (labels >= 0)
-    closed = quoted & (block[path_end - 1] == quote) & (path_end - first >= 2)
-    labels[quoted & ~closed] = NO_CLOSING_QUOTE
-    labels[closed & (path_end - first == 2)] = NO_LABEL
-    good = labels >= 0
-    return np.where(closed, first + 1, first), np.where(good, path_end - closed, last), labels, number
-
-
-def _next(positions: NDArray[np.int64], where: NDArray[np.int64], otherwise: int) -> NDArray[np.int64]:
-    """Return for each of ``where`` the first of the sorted ``positions`` that is not before it."""
-    return np.append(positions, otherwise)[np.searchsorted(positions, where)]
-
-
-def _previous(positions: NDArray[np.int64], where: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return for each of ``where`` the last of the sorted ``positions`` that is before it, or -1."""
-    return np.append(positions, -1)[np.searchsorted(positions, where) - 1]
-
-
-def _numbers(block: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the whole numbers written from ``starts`` to ``ends``; NO_LABEL where something else is written."""
-    digits = block.astype(np.int64) - ord("0")
-    length = ends - starts
-    values = np.zeros(len(starts), np.int64)
-    good = (length > 0) & (length <= 9)
-    for place in range(int(length[good].max(initial=0))):
-        here = good & (place < length)
-        digit = digits[np.where(here, starts + place, 0)]
-        good &= ~here | ((digit >= 0) & (digit <= 9))
-        values = np.where(here, values * 10 + digit, values)
-    return np.where(good, values, NO_LABEL)
+    starts, ends, labels, lines = array("q"), array("q"), array("q"), array("i")
+    for number, line in enumerate(LINE.finditer(content, begin), start=1):
+        entry = ENTRY.fullmatch(content, line.start(), line.end())
+        if entry is not None:
+            (start, end), label = entry.span("quoted" if entry[1] else "plain"), int(entry["label"])
+        else:
+            text = line[0].strip()
+            if not text or text.startswith(b"#"):
+                continue
+            start, label = content.index(text, line.start()), NO_LABEL
+            end = start + len(text)
+        starts.append(start)
+        ends.append(end)
+        labels.append(label)
+        lines.append(number)
+    return tuple(np.array(column) for column in (starts, ends, labels, lines))

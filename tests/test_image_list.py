@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from course_utils import ImageDataset, ImageTxtDataset, image_list, make_loader
+from course_utils import ImageDataset, ImageTxtDataset, make_loader
 
 
 @pytest.fixture
@@ -58,12 +58,10 @@ def test_forms_of_lines(tmp_path: Path, text: bytes, expected: list[tuple[str, i
     assert rows(opened(tmp_path, text)) == expected
 
 
-@pytest.mark.parametrize("block", [1, 7, 16, 64])
-def test_blocks_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+def test_a_longer_list(tmp_path: Path) -> None:
     text = b"\xef\xbb\xbf# c\r\n" + b"".join(b"folder %d/%d.png %d\r\n\n" % (i % 3, i * 37, i % 11) for i in range(60))
     text += b"oops\n" + b"x" * 100 + b" 3\nlast 7"
     wanted = [(f"folder {i % 3}/{i * 37}.png", i % 11) for i in range(60)] + [("x" * 100, 3), ("last", 7)]
-    monkeypatch.setattr(image_list, "BLOCK", block)
     with pytest.warns(UserWarning, match="1 of 63"):
         dataset = opened(tmp_path, text, on_error="skip")
     assert rows(dataset) == wanted
@@ -250,7 +248,7 @@ def test_memory_is_the_text_and_a_table(tmp_path: Path) -> None:
     table = len(text) + 28 * lines
     assert len(dataset) == lines
     assert kept < table + 100_000
-    assert peak < table + 40 * image_list.BLOCK  # what a block needs, however long the list is
+    assert peak < table + 40 * lines  # the table is built beside the text, and once more as arrays
     assert rows_at(dataset, lines - 1) == ("train/class_0099/image_00199999.jpg", 99)
 
 
