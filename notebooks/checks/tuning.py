@@ -16,19 +16,30 @@ class _Trial:
         self.answers = answers
         self.asked: dict[str, tuple[Any, ...]] = {}
         self.twice: list[str] = []
+        self.params: dict[str, Any] = {}
+        self.old: str | None = None
 
     def _answer(self, name: str, question: tuple[Any, ...]) -> Any:
         if name in self.asked:
             self.twice.append(name)
         self.asked[name] = question
         # A wrong name gets an answer, too: what is wrong with it is said later.
-        return self.answers.get(name, question[1][0] if question[0] == "categorical" else question[1])
+        self.params[name] = self.answers.get(name, question[1][0] if question[0] == "categorical" else question[1])
+        return self.params[name]
+
+    def suggest_loguniform(self, name: str, low: float, high: float) -> Any:
+        self.old = "suggest_loguniform is deprecated. Hint: suggest_float(..., log=True)."
+        return self._answer(name, ("float", low, high, True, False))
+
+    def suggest_uniform(self, name: str, low: float, high: float) -> Any:
+        self.old = "suggest_uniform is deprecated. Hint: suggest_float."
+        return self._answer(name, ("float", low, high, False, False))
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
-        return self._answer(name, ("float", low, high, log))
+        return self._answer(name, ("float", low, high, log, step is not None))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
-        return self._answer(name, ("int", low, high, log))
+        return self._answer(name, ("int", low, high, log, step != 1))
 
     def suggest_categorical(self, name: str, choices: Any) -> Any:
         return self._answer(name, ("categorical", list(choices)))
@@ -50,8 +61,10 @@ def suggest_network(function: Callable[..., Any]) -> str | None:
         if not isinstance(config, dict):
             return f"a dict is wanted, not {type(config).__name__}. Hint: return the config."
         problem = (
-            _wrong_rate(trial) or _wrong_momentum(trial, optimizer) or _wrong_layers(trial, layers, config)
-        ) or _wrong_config(config, answers)
+            trial.old
+            or (_wrong_rate(trial) or _wrong_momentum(trial, optimizer) or _wrong_layers(trial, layers, config))
+            or _wrong_config(config, answers)
+        )
         if problem is not None:
             return problem
     return None
@@ -63,10 +76,14 @@ def _wrong_rate(trial: _Trial) -> str | None:
         return "the trial is never asked for 'learning_rate'. Hint: trial.suggest_float('learning_rate', ...)."
     if rate[0] != "float":
         return "learning_rate is asked for as a category or a whole number. Hint: trial.suggest_float."
+    if rate[1] < 0:
+        return "learning_rate is asked for as an exponent, so the study keeps -2, not 0.01. Hint: 1e-4, 1e-1, log=True."
     if not rate[3]:
-        return "learning_rate is drawn in a line, nine tenths of it above 0.01. Hint: log=True."
+        return "learning_rate is drawn on a linear scale, nine tenths of it above 0.01. Hint: log=True."
     if not (math.isclose(rate[1], 1e-4) and math.isclose(rate[2], 1e-1)):
         return f"learning_rate goes from {rate[1]:g} to {rate[2]:g}. Hint: from 1e-4 to 1e-1."
+    if rate[4]:
+        return "learning_rate is drawn in steps. Hint: log=True and no step."
     optimizer = trial.asked.get("optimizer")
     if optimizer is None or optimizer[0] != "categorical" or set(optimizer[1]) != {"AdamW", "SGD"}:
         return "'optimizer' is not asked for as 'AdamW' or 'SGD'. Hint: suggest_categorical, with a list of both."
@@ -84,7 +101,9 @@ def _wrong_momentum(trial: _Trial, optimizer: str) -> str | None:
     if momentum[0] != "float" or not (math.isclose(momentum[1], 0.8) and math.isclose(momentum[2], 0.99)):
         return "momentum has another range or kind. Hint: suggest_float from 0.8 to 0.99."
     if momentum[3]:
-        return "momentum is drawn on a log scale. Hint: in a line, so without log."
+        return "momentum is drawn on a log scale. Hint: on a linear scale, so without log."
+    if momentum[4]:
+        return "momentum is drawn in steps. Hint: without step."
     return None
 
 
@@ -95,6 +114,10 @@ def _wrong_layers(trial: _Trial, layers: int, config: dict[str, Any]) -> str | N
     )
     if not whole:
         return "'layers' is not asked for as 1, 2 or 3. Hint: trial.suggest_int('layers', 1, 3), both ends included."
+    if asked is not None and asked[0] == "int" and asked[4]:
+        return "'layers' is drawn in steps, which leaves 2 out. Hint: without step."
+    if asked is not None and asked[0] == "int" and asked[3]:
+        return "'layers' is drawn on a log scale, which prefers few. Hint: without log."
     if any(name.startswith("width") for name in trial.twice):
         return "two layers ask under one name, and get the same answer. Hint: f'width_{layer}', a name for each."
     widths = {name for name in trial.asked if name.startswith("width")}
@@ -137,15 +160,16 @@ def cross_validate(function: Callable[..., Any]) -> str | None:
     """Three folds of 12 rows with a column that never changes; ``score`` notes what it is given."""
     generator = torch.Generator().manual_seed(0)
     X = torch.cat([torch.randn(12, 2, generator=generator) * 3 + 5, torch.full((12, 1), 7.0)], dim=1)
-    X[:4] += 4  # the folds differ, so that statistics of all rows are seen to be others
+    X[:4, :2] += 4  # the folds differ, so that statistics of all rows are seen to be others
     y, kept = torch.arange(12) % 3, X.clone()
     parts = torch.arange(12).reshape(3, 4)
     folds = [(torch.cat([parts[i] for i in range(3) if i != k]), parts[k]) for k in range(3)]
     returned = [0.5, 0.8, 0.95]
     given: list[tuple[Any, ...]] = []
 
-    def score(*arguments: Any) -> float:
-        given.append(arguments)
+    def score(*arguments: Any, **named: Any) -> float:
+        names = ("X_train", "y_train", "X_val", "y_val")
+        given.append(arguments + tuple(named.get(name) for name in names[len(arguments) :]))
         return returned[(len(given) - 1) % 3]
 
     found = call(function, X, y, folds, score)
@@ -180,11 +204,9 @@ def _wrong_fold(
         return None
     if _close(X_train, X[train]):
         return "the training rows are not standardised. Hint: subtract the mean and divide by the std of each column."
-    everywhere, spread = _statistics(X)
-    if _close(X_train, (X[train] - everywhere) / spread):
-        return (
-            "mean and std come from all rows, the validation rows included: a leak. Hint: X[train_index].mean(dim=0)."
-        )
+    leak = _leak(X, train, X_train)
+    if leak is not None:
+        return f"{leak} from all rows, the validation rows included: a leak. Hint: X[train_index].mean(dim=0), and std."
     if _close(X_train, (X[train] - X[train].mean()) / X[train].std(unbiased=False)):
         return "there is one mean for all columns. Hint: mean(dim=0), one for each column."
     if _close(X_train, (X[train] - mean) / _statistics(X[train], unbiased=True)[1]):
@@ -197,6 +219,17 @@ def _wrong_fold(
     if _close(X_val, (X[val] - own) / own_std):
         return "the validation rows have statistics of their own. Hint: use the mean and std of the training rows."
     return "the validation rows are scaled differently from the training rows. Hint: the same mean, the same std."
+
+
+def _leak(X: torch.Tensor, train: torch.Tensor, X_train: torch.Tensor) -> str | None:
+    """Say which of mean and std were computed from all rows, or None."""
+    for unbiased in (False, True):
+        (mean, std), (all_mean, all_std) = _statistics(X[train], unbiased=unbiased), _statistics(X, unbiased=unbiased)
+        leaks = {"mean and std come": (all_mean, all_std), "mean comes": (all_mean, std), "std comes": (mean, all_std)}
+        for name, (center, scale) in leaks.items():
+            if _close(X_train, (X[train] - center) / scale):
+                return name
+    return None
 
 
 def _statistics(rows: torch.Tensor, *, unbiased: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
@@ -218,6 +251,8 @@ def _wrong_summary(found: Any, returned: list[float]) -> str | None:
     mean, said = numbers
     if _near(mean, spread) and _near(said, want):
         return "mean and spread are the wrong way round. Hint: return mean, spread."
+    if _rounded(mean, want) or _rounded(said, spread):
+        return "the numbers are rounded. Hint: return all digits, round when you print."
     if not _near(mean, want):
         return f"for scores {returned} the mean is {mean:.4f}, not {want:.4f}. Hint: all folds, then their mean."
     if _near(said, scores.std(unbiased=False).item()):
@@ -244,13 +279,19 @@ def _near(found: float, want: float) -> bool:
     return abs(found - want) < 1e-5
 
 
+def _rounded(found: float, want: float) -> bool:
+    return not _near(found, want) and found != 0 and any(abs(found - round(want, n)) < 1e-9 for n in (2, 3, 4))
+
+
 @check(
     "paired_difference still returns nothing. Hint: differences = torch.tensor(b) - torch.tensor(a).",
     "Seed by seed, so that what a seed does to both cancels.",
 )
 def paired_difference(function: Callable[..., Any]) -> str | None:
-    """Four seeds that move both configurations alike, and two seeds."""
-    for a, b in (([0.90, 0.86, 0.94, 0.88], [0.92, 0.87, 0.97, 0.90]), ([0.5, 0.7], [0.6, 0.9])):
+    """Four seeds that move both configurations alike, four that do not, and two seeds."""
+    alike = ([0.90, 0.86, 0.94, 0.88], [0.92, 0.87, 0.97, 0.90])
+    mixed = ([0.90, 0.86, 0.94, 0.88], [0.91, 0.93, 0.92, 0.89])  # one difference is negative, the order changes
+    for a, b in (alike, mixed, ([0.5, 0.7], [0.6, 0.9])):
         numbers = _two_numbers(call(function, a, b))
         if numbers is None:
             return "two numbers are wanted. Hint: return mean, standard_error."
@@ -269,6 +310,12 @@ def _wrong_pairs(mean: float, error: float, a: torch.Tensor, b: torch.Tensor) ->
         return "the mean is in points. Hint: leave it a share, no times 100."
     if _near(error, want) and _near(mean, spread / n**0.5):
         return "the two numbers are the wrong way round. Hint: return mean, standard_error."
+    if _rounded(mean, want) or _rounded(error, spread / n**0.5):
+        return "the numbers are rounded. Hint: return all digits, round when you print."
+    if not _near(mean, want) and _near(mean, differences.abs().mean().item()):
+        return "B is worse from one seed, and that counts as better. Hint: b - a with its sign, without abs."
+    if not _near(mean, want) and _near(mean, differences.median().item()):
+        return "the first number is the median of the differences. Hint: their mean."
     if not _near(mean, want):
         return f"the mean is {mean:.4f}, not {want:.4f}. Hint: the mean of the differences b - a."
     if _near(error, spread / n**0.5):
@@ -281,4 +328,6 @@ def _wrong_pairs(mean: float, error: float, a: torch.Tensor, b: torch.Tensor) ->
         return "the std divides by n. Hint: torch.std as it is divides by n - 1."
     if _near(error, (a.var().item() / n + b.var().item() / n) ** 0.5):
         return "that adds the spreads of A and B, which the seeds cause in both. Hint: the std of the differences."
+    if _near(error, (b.sort().values - a.sort().values).std().item() / n**0.5):
+        return "a and b were sorted, so entries of different seeds are paired. Hint: leave the order as it is."
     return f"the standard error is {error:.4f}, not {spread / n**0.5:.4f}. Hint: differences.std() / n ** 0.5."

@@ -57,11 +57,28 @@ WRONG: dict[str, dict[str, str]] = {
         but(SPACE, ("[64, 128, 256]", "[64, 256]")): "64, 128 and 256",
         but(SPACE, ('        config["momentum"] = trial', "        momentum = trial")): "no 'momentum'",
         but(SPACE, ("return config", 'return config["hidden_dims"]')): "a dict is wanted",
-        "def suggest_network(trial):\n    return {'learning_rate': trial.suggest_loguniform('learning_rate', 1e-4, 1e-1)}": "raised AttributeError",
+        but(
+            SPACE, ("suggest_float", "suggest_loguniform"), (", log=True", "")
+        ): r"deprecated.*suggest_float\(\.\.\., log=True\)",
+        but(
+            SPACE,
+            ('trial.suggest_float("learning_rate", 1e-4, 1e-1', '10 ** trial.suggest_float("learning_rate", -4, -1'),
+        ).replace(", log=True", ""): "as an exponent",
+        but(SPACE, ('"layers", 1, 3', '"layers", 1, 3, step=2')): "leaves 2 out",
+        but(SPACE, ('"layers", 1, 3', '"layers", 1, 3, log=True')): "prefers few",
+        but(SPACE, ("0.8, 0.99", "0.8, 0.99, step=0.01")): "without step",
     },
     "cross_validate": {
         but(FOLDS, ("X[train_index].mean", "X.mean"), ("X[train_index].std", "X.std")): "a leak",
         but(FOLDS, ("(X[val_index] - mean) / std", "X[val_index]")): "validation rows are not standardised",
+        but(FOLDS, ("X[train_index].mean", "X.mean")): "mean comes from all rows.*a leak",
+        but(FOLDS, ("X[train_index].std", "X.std")): "std comes from all rows.*a leak",
+        but(
+            FOLDS, ("X[train_index].mean", "X.mean"), ("X[train_index].std(dim=0, unbiased=False)", "X.std(dim=0)")
+        ): "a leak",
+        but(
+            FOLDS, ("scores.mean().item(), scores.std().item()", "scores.mean().item(), round(scores.std().item(), 4)")
+        ): "rounded",
         but(
             FOLDS,
             (
@@ -110,6 +127,12 @@ WRONG: dict[str, dict[str, str]] = {
         but(
             PAIRS, ("return differences.mean().item(), standard_error.item()", "return differences.mean().item()")
         ): "two numbers",
+        but(PAIRS, ("torch.tensor(b) - torch.tensor(a)", "(torch.tensor(b) - torch.tensor(a)).abs()")): "without abs",
+        but(
+            PAIRS, ("torch.tensor(b) - torch.tensor(a)", "torch.tensor(sorted(b)) - torch.tensor(sorted(a))")
+        ): "leave the order",
+        but(PAIRS, ("differences.mean()", "differences.median()")): "the median",
+        but(PAIRS, ("standard_error.item()", "round(standard_error.item(), 4)")): "rounded",
         "def paired_difference(a, b):\n    d = b - a\n    return d.mean(), d.std() / 2": "raised TypeError",
     },
 }
