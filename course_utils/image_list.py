@@ -1,5 +1,6 @@
 """Images that a text file lists, one path and one class number a line."""
 
+import errno
 import os
 import re
 import warnings
@@ -16,7 +17,7 @@ from torch.utils.data import Dataset
 LINE = re.compile(rb"[^\n]*\n|[^\n]+\Z")
 # A path, in quotes or not, then spaces or a comma, then the class number.
 ENTRY = re.compile(
-    rb"""\s*(?:(["'])(?P<quoted>[^\n]+)\1|(?P<plain>[^\s,"'#](?:[^\n]*[^\s,])?))[\s,]+(?P<label>[0-9]{1,9})\s*"""
+    rb"""\s*(?:(["'])(?P<quoted>[^\r\n]+)\1|(?P<plain>[^\s,"'#](?:[^\r\n]*[^\s,])?))[\s,]+(?P<label>[0-9]{1,9})\s*"""
 )
 NO_LABEL = -1  # in place of the label of a bad line, whose path is then the whole line
 
@@ -51,8 +52,9 @@ class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
 
     Raises:
         ValueError: a line is bad, an image cannot be read (the sentence names list, line and file), no line is left,
-            the list is in UTF-16, or an argument is none of its values.
+            the list is not in UTF-8, or an argument is none of its values.
         FileNotFoundError: there is no list, or an image is not there (the sentence names list, line and file).
+        OSError: the disk or the network fails, or reading is not allowed.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
         if not self.list_file.is_file():
             raise FileNotFoundError(f"There is no list {self.list_file}: give the text file that names the images.")
         content = self.list_file.read_bytes()
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise ValueError(f"{self.list_file} is in UTF-16, as PowerShell and Notepad write it: save it in UTF-8.")
+        if b"\0" in content:
+            raise ValueError(
+                f"{self.list_file} is not text in UTF-8 (UTF-16, as PowerShell writes it?): save it in UTF-8."
+            )
         self._text = np.frombuffer(content, np.uint8)  # of which every line is a slice
         table = _parse(content, 3 if content.startswith(b"\xef\xbb\xbf") else 0)
         self._starts, self._ends, self._lines = table[0], table[1], table[3]
@@ -136,6 +140,8 @@ class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
             raise self._missing(index) from error
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             reason = " ".join(str(error).split())
+            if getattr(error, "errno", None) not in (None, errno.EISDIR):  # the disk or the network, not the image
+                raise OSError(f"{self._where(index)}: the image {path} cannot be read ({reason}).") from error
             raise ValueError(
                 f"{self._where(index)}: the image {path} cannot be read ({reason}): replace it."
             ) from error

@@ -111,11 +111,16 @@ def place_namer(source: str | Path, start: int) -> Callable[[int], str]:
         wanted = start + position + 1
         if not str(source).lower().endswith(".csv"):
             return f"row {wanted}"
+        csv.field_size_limit(2**31 - 1)  # pandas has none
         with Path(source).open(encoding="utf-8-sig", newline="") as file:
-            reader, records = csv.reader(file), -1  # the header is none; empty lines and line breaks in quotes count
-            while records < wanted and (row := next(reader, None)) is not None:
+            reader, records, line = csv.reader(file), -1, 0  # the header is no record; empty lines are none, but count
+            while records < wanted:
+                line = reader.line_num + 1  # where the next record begins: line breaks in quotes count
+                row = next(reader, None)
+                if row is None:
+                    break
                 records += bool(row)
-            return f"line {reader.line_num}"
+            return f"line {line}"
 
     return where
 
@@ -126,16 +131,22 @@ def _database(url: str, table: str | None) -> tuple[str, Iterator["pd.DataFrame"
 
     try:
         engine = sa.create_engine(url)
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         raise ValueError(f"No database can be opened so ({error}): correct the URL, or install its driver.") from error
     name = engine.url.render_as_string(hide_password=True)
     database = engine.url.database
     if engine.dialect.name == "sqlite" and database and not Path(database).is_file():  # SQLite would make an empty one
         raise FileNotFoundError(f"There is no database file {database}: correct the URL {name}.")
-    known = sa.inspect(engine).get_table_names()
+    try:
+        inspector = sa.inspect(engine)
+        known = [*inspector.get_table_names(), *inspector.get_view_names()]
+    except sa.exc.SQLAlchemyError as error:
+        engine.dispose()
+        raise ValueError(f"{name} cannot be read ({_first_line(error)}): correct the URL.") from error
     if table not in known:
         engine.dispose()
-        raise ValueError(f"{name} has no table {table!r}: give one of {', '.join(map(repr, known))[:200]} as table.")
+        there = f"give one of {', '.join(map(repr, known))[:200]} as table" if known else "it has none at all"
+        raise ValueError(f"{name} has no table {table!r}: {there}.")
     return f"{name}, table {table!r}", _rows(engine, str(table))
 
 
@@ -148,5 +159,14 @@ def _rows(engine: Any, table: str) -> Iterator["pd.DataFrame"]:
         query = sa.select(description).order_by(*description.primary_key.columns)
         with engine.connect().execution_options(stream_results=True) as connection:
             yield from pd.read_sql_query(query, connection, chunksize=ROWS)
+    except (sa.exc.SQLAlchemyError, TypeError, ValueError) as error:
+        where = engine.url.render_as_string(hide_password=True)
+        raise ValueError(
+            f"{where}, table {table!r} cannot be read ({_first_line(error)}): look at it there."
+        ) from error
     finally:
         engine.dispose()
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).splitlines()[0].split())[:200] if str(error) else type(error).__name__

@@ -20,15 +20,16 @@ class Column:
     """What a column of a table may hold.
 
     Args:
-        kind: "int" (whole numbers; 3.0 is one, True is not), "float" (finite numbers, kept as float32: 7 digits) or
-            "category" (labels, compared as text).
+        kind: "int" (whole numbers of 64 bits; 3.0 is one, True is not), "float" (finite numbers, kept as float32: 7
+            digits, up to 3.4e38) or "category" (labels, compared as text).
         minimum: the smallest value allowed, itself included.
         maximum: the largest value allowed, itself included.
         labels: the labels of a category, in the order of its codes. All others are unseen, and refused.
         missing: whether cells may be empty.
 
     Raises:
-        ValueError: kind is something else, a category has no labels, or a range is upside down.
+        ValueError: kind is something else, a category has no labels or one of them twice, or a range is upside down or
+            no numbers of that kind.
     """
 
     kind: Literal["int", "float", "category"]
@@ -42,6 +43,14 @@ class Column:
             raise ValueError(f"kind is {self.kind!r}: give 'int', 'float' or 'category'.")
         if (self.kind == "category") != bool(self.labels):
             raise ValueError(f"A column of kind {self.kind!r} with labels {self.labels}: give a category its labels.")
+        if not isinstance(self.labels, tuple) or len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels is {self.labels!r}: give a tuple of different texts.")
+        largest = 2**63 - 1 if self.kind == "int" else float(np.finfo(np.float32).max)
+        for name, value in (("minimum", self.minimum), ("maximum", self.maximum)):
+            if value is not None and not -largest <= value <= largest:
+                raise ValueError(
+                    f"{name} is {value}, which a column of kind {self.kind!r} cannot hold: give a smaller one."
+                )
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}: swap them.")
 
@@ -127,6 +136,8 @@ def _numbers(given: "pd.Series[Any]", column: Column) -> tuple[NDArray[Any], Pro
 
     if not pd.api.types.is_numeric_dtype(given):  # text, or a mixture
         given = given.astype(object)
+    if given.dtype.kind == "c" and len(given):
+        return given.to_numpy(), (0, f"{given.iloc[0]} is a complex number: give its parts columns of their own")
     empty = given.isna().to_numpy()
     if not column.missing and (at := _first(empty)) is not None:
         return given.to_numpy(), (at, "the cell is empty, or not a number: fill it in, or allow missing values")
@@ -144,6 +155,10 @@ def _numbers(given: "pd.Series[Any]", column: Column) -> tuple[NDArray[Any], Pro
             (no_number, "is not a number: correct it, or leave the cell empty"),
             (np.isinf(numbers), "is not finite: correct it"),
         ]
+        if column.kind == "float":
+            tests.append((np.abs(numbers) > np.finfo(np.float32).max, "is too large for float32: correct it"))
+        elif numbers.dtype.kind == "f":  # where 2**63 - 1 is rounded to 2**63
+            tests.append((np.abs(numbers) >= 2.0**63, "is too large for 64 bits: correct it"))
         if column.kind == "int" and numbers.dtype.kind == "f":
             tests.append((~empty & (numbers != np.floor(numbers)), "is not a whole number: correct it"))
         if low is not None:

@@ -82,6 +82,7 @@ def test_a_longer_list(tmp_path: Path) -> None:
         ('"b c.png 4', "the quote that begins '\"b c.png 4' does not end"),
         ("b.png 5", "the class 5 is none of the 5 classes from 0 to 4"),
         ("b.png 3  # blurred", "is not a path"),
+        ("b.png 3\rc.png 4", "is not a path"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, said: str) -> None:
@@ -98,7 +99,7 @@ def test_lists_that_are_none(tmp_path: Path) -> None:
     for text in ("", "\n\n# nothing\n"):
         with pytest.raises(ValueError, match=r"list\.txt lists no image: write lines like"):
             opened(tmp_path, text)
-    with pytest.raises(ValueError, match=r"is in UTF-16, .*: save it in UTF-8"):
+    with pytest.raises(ValueError, match=r"is not text in UTF-8 \(UTF-16, .*: save it in UTF-8"):
         opened(tmp_path, "a.png 3\n".encode("utf-16"))
     with pytest.raises(ValueError, match=r"lists no image, the first because of .*line 1: 'oops'"):
         opened(tmp_path, "oops\n", on_error="skip")
@@ -191,6 +192,17 @@ def test_missing_files_are_named(folder: Path) -> None:
     if sys.platform != "win32":
         with pytest.raises(FileNotFoundError, match=r"line 3: .*write / in place of"):
             dataset[2]
+
+
+def test_a_failing_disk_is_not_a_bad_image(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its lines would be left out one by one."""
+
+    def fails(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", fails)
+    with pytest.raises(OSError, match="line 1: the image .* cannot be read .*Permission denied"):
+        opened(folder, "0.png 0\n", check="images", on_error="skip")
 
 
 # Checks at the start, and lines that are left out

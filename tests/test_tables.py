@@ -106,7 +106,7 @@ def test_many_pieces_are_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("300,0.5,Bel,1", "column 'brand': 'Bel' is an unseen label: did you mean 'Bell'?"),
         ("300,0.5,Zuse,1", "column 'brand': 'Zuse' is an unseen label: known are 'Ada', 'Bell', 'NA'"),
         ("300,0.5,,1", "column 'brand': the cell is empty"),
-        ("300,0.5,Ada,99999999999999999999", "column 'year': 99999999999999999999 is above"),
+        ("300,0.5,Ada,99999999999999999999", "column 'year': 99999999999999999999 is too large for 64 bits"),
         ("300", "column 'depth': the cell is empty"),
     ],
 )
@@ -183,28 +183,35 @@ def test_a_password_is_never_said(monkeypatch: pytest.MonkeyPatch) -> None:
     engine.url = sa.make_url("postgresql://me:secret@host/name")
     monkeypatch.setattr(engine.dialect, "name", "postgresql")
     monkeypatch.setattr(sa, "create_engine", lambda url: engine)
-    monkeypatch.setattr(sa, "inspect", lambda engine: type("Tables", (), {"get_table_names": lambda self: []})())
+    nothing = {"get_table_names": lambda self: [], "get_view_names": lambda self: []}
+    monkeypatch.setattr(sa, "inspect", lambda engine: type("Tables", (), nothing)())
     message = refused("postgresql://me:secret@host/name", table="phones")
     assert "secret" not in message
     assert "me:***@host" in message
+
+
+TRUES = [True, False]
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
         ([300, True], "True is true or false"),
-        ([True, False], "True is true or false"),
+        (TRUES, "True is true or false"),
         ([300, np.nan], "the cell is empty"),
         ([300, None], "the cell is empty"),
         ([300, "x"], "'x' is not a number"),
         ([300, np.inf], "inf is not finite"),
         (pd.Categorical(["300", "x"]), "'x' is not a number"),
+        ([300 + 0j, 1 + 2j], "(300+0j) is a complex number"),
         (pd.to_datetime(["2020-01-01", "2020-01-02"]), "2020-01-01 00:00:00 is not a number"),
     ],
 )
 def test_a_frame_of_any_origin_is_checked(values: Any, said: str) -> None:
     frame = pd.DataFrame({"ram": values}, index=[10, 20])
-    row = 1 if said.startswith(("True", "2020")) and values[0] != 300 else 2
+    row = (
+        1 if said.startswith(("True", "2020", "(300")) and not (isinstance(values[0], int) and values[0] == 300) else 2
+    )
     with pytest.raises(ValueError, match="my frame") as caught:
         check_table(frame, {"ram": COLUMNS["ram"]}, source="my frame")
     assert str(caught.value).startswith(f"my frame, row {row}, column 'ram': {said}")
@@ -230,6 +237,43 @@ def test_a_column_that_makes_no_sense() -> None:
         Column("category")
     with pytest.raises(ValueError, match="minimum 5 is above maximum 1"):
         Column("int", 5, 1)
+    for labels in ("xy", ("x", "y", "x")):
+        with pytest.raises(ValueError, match="give a tuple of different texts"):
+            Column("category", labels=labels)  # type: ignore[arg-type]
+    for kind, value in (("int", float("nan")), ("int", 2**63), ("float", 1e39), ("float", float("inf"))):
+        with pytest.raises(ValueError, match="cannot hold: give a smaller one"):
+            Column(kind, maximum=value)  # type: ignore[arg-type]
+
+
+def test_numbers_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match=r"row 2, column 'a': 1e\+300 is too large for float32"):
+        check_table(pd.DataFrame({"a": [1.0, 1e300]}), {"a": Column("float")})
+    with pytest.raises(ValueError, match=r"row 2, column 'a': .* is too large for 64 bits"):
+        check_table(pd.DataFrame({"a": [1.0, 2.0**63]}), {"a": Column("int")})
+    assert check_table(pd.DataFrame({"a": [2**63 - 1]}), {"a": Column("int")})["a"].tolist() == [2**63 - 1]
+
+
+def test_a_view_and_a_file_that_is_no_database(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'phones.db'}")
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE phones (ram INTEGER)"))
+        connection.execute(sa.text("INSERT INTO phones VALUES (300), (400)"))
+        connection.execute(sa.text("CREATE VIEW large AS SELECT ram FROM phones WHERE ram > 350"))
+    engine.dispose()
+    columns = {"ram": COLUMNS["ram"]}
+    assert read_table(f"sqlite:///{tmp_path / 'phones.db'}", columns, table="large")["ram"].tolist() == [400]
+    (tmp_path / "text.db").write_text("not a database, only some text that is long enough to look like one" * 20)
+    said = refused(f"sqlite:///{tmp_path / 'text.db'}", table="phones")
+    assert "cannot be read" in said
+    assert "\n" not in said
+    assert "No database can be opened so" in refused("postgresql://host:port/name", table="phones")
+
+
+def test_a_very_long_field_does_not_hide_the_line(tmp_path: Path) -> None:
+    columns = {"ram": COLUMNS["ram"], "note": Column("category", labels=("x",))}
+    text = 'ram,note\n300,x\n9,"' + "y" * 200_000 + '"\n'
+    with pytest.raises(ValueError, match="line 3, column 'ram': 9 is below"):
+        read_table(write(tmp_path, text), columns)
 
 
 def test_memory_does_not_grow_with_what_is_read(tmp_path: Path) -> None:
