@@ -22,8 +22,8 @@ def write_photo_digits(directory: Path) -> None:
     ``train.txt`` and ``test.txt`` list them with lines like ``train/7/0012.png 7``, ``classes.txt`` holds the class
     names, one a line. Which digit is in which part is as in the data set ``digits``. Crop, place, colour and opacity
     are drawn for each image from a fixed seed, so that the pixels are the same wherever Pillow decodes the photographs
-    alike. The photograph is darkened, and
-    the digit is the lighter of the two, by :data:`LEAST_CONTRAST` or more before opacity.
+    alike. The photograph is darkened, and the digit is lighter than the crop's mean, by :data:`LEAST_CONTRAST` or more
+    before opacity.
     """
     from PIL import Image
     from sklearn.datasets import load_digits, load_sample_images

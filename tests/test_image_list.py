@@ -201,7 +201,7 @@ def test_a_failing_disk_is_not_a_bad_image(folder: Path, monkeypatch: pytest.Mon
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Image, "open", fails)
-    with pytest.raises(OSError, match="line 1: the image .* cannot be read .*Permission denied"):
+    with pytest.raises(OSError, match=r"line 1: the image .* cannot be read .*Permission denied"):
         opened(folder, "0.png 0\n", check="images", on_error="skip")
 
 
