@@ -422,7 +422,7 @@ def test_many_classes_stay_small(tmp_path: Path) -> None:
     assert sum(tag.startswith("pr/") for tag in tags["tensors"]) == 20
     assert sum(tag.startswith("f1/") for tag in tags["scalars"]) == 60
     (image,) = read(tmp_path).Images("classes/confusion")
-    assert image.width <= 1700
+    assert image.width < 2000  # 16 inches, at the dots per inch of the style in use
 
 
 def test_hyperparameters_of_other_kinds(tmp_path: Path) -> None:
