@@ -45,6 +45,9 @@ def standardise(function: Callable[..., Any]) -> str | None:
     both = torch.cat([train, val]).double()
     if torch.allclose((train - both.mean(dim=0)) / both.std(dim=0), found[0], atol=1e-2):
         return "the mean comes from both parts, so the validation part leaks. Hint: train.mean(dim=0)."
+    leaks = (both.mean(dim=0), std), (both.mean(dim=0), population), (mean, both.std(dim=0))
+    if any(torch.allclose((train - m) / s, found[0], atol=1e-2) for m, s in leaks):
+        return "one of mean and std comes from both parts: still a leak. Hint: train.mean(dim=0) and train.std(dim=0)."
     if torch.allclose((train - train.mean()) / train.std(), found[0].float(), atol=1e-2):
         return "one mean was taken over the whole table. Hint: dim=0 gives one for each column."
     if torch.allclose(train - mean, found[0], atol=1e-2):
@@ -53,16 +56,20 @@ def standardise(function: Callable[..., Any]) -> str | None:
 
 
 def _constant(function: Callable[..., Any]) -> str | None:
-    train, val = torch.tensor([[1.0, 5.0], [3.0, 5.0]]), torch.tensor([[2.0, 5.0]])
-    parts = pair(call(function, train, val))
-    for part in parts or ():
-        column = part[:, 1]
-        if not torch.isfinite(column).all():
-            return "a constant column becomes nan, because its std is 0. Hint: put 1 where std is 0, before dividing."
-        if column.abs().max() > 1e-3:
+    """A column that is 5 in training; in validation 5 too, and then something else."""
+    train = torch.tensor([[1.0, 5.0], [2.0, 5.0]])
+    for value in (5.0, 7.0):
+        parts = pair(call(function, train.clone(), torch.tensor([[1.5, value]])))
+        found = [part for part in map(_tensor, parts or ()) if part is not None]
+        if [tuple(part.shape) for part in found] != [(2, 2), (1, 2)]:
+            return "beside a constant column, the shapes change. Hint: the column stays; put 1 where std is 0."
+        first, second = found
+        if not (torch.isfinite(first).all() and torch.isfinite(second).all()) or second.abs().max() > 1e30:
+            return "a constant column becomes nan or huge, because its std is 0. Hint: put 1 where std is 0, before dividing."
+        if first[:, 1].abs().max() > 1e-3 or (value == 5 and second[:, 1].abs().max() > 1e-3):
             return "a constant column should become zeros. Hint: subtract the mean, divide by 1 where std is 0."
-    if parts is not None and not torch.allclose(parts[1][:, 0], torch.zeros(1), atol=1e-3):
-        return "beside a constant column, the others have changed. Hint: replace std only where it is 0."
+        if second[:, 0].abs().max() > 1e-3 or not 0.7 < first[1, 0] < 1.01:
+            return "beside a constant column, the others have changed. Hint: replace std only where it is 0."
     return None
 
 
@@ -71,18 +78,24 @@ def _constant(function: Callable[..., Any]) -> str | None:
     "That is where an editor would find it.",
 )
 def bad_line(function: Callable[..., Any]) -> str | None:
-    """Ends, a missing cell, two bad cells, none, and an index that is no position."""
+    """Ends, a missing cell, two bad cells, the first cell, none, and an index that is no position."""
     import pandas as pd
 
     def frame(values: Sequence[float]) -> Any:
         return pd.DataFrame({"id": [9.0] * len(values), "ram": values}, index=range(70, 70 + len(values)))
 
+    def shuffled(values: Sequence[float]) -> Any:
+        return frame(values).set_axis([3, 0, 3, 1, 3][: len(values)])
+
     cases = [
         ([256, 4000, 300, 300, 100, 500], 6, "the value 100 in the fifth row"),
         ([300, 9000, 400, 100, 300], 3, "two bad values, the first of them in the second row"),
+        ([7000, 300], 2, "the value 7000 in the first row"),
     ]
     for values, want, what in cases:
         found = call(function, frame(values), "ram", 256, 4000)
+        if isinstance(found, str):
+            return f"it gives the text {found!r}. Hint: a number is wanted, so return the int itself."
         if hasattr(found, "__len__") and getattr(found, "shape", None) != ():
             return "one number is wanted. Hint: return the first of them, with [0]."
         try:
@@ -92,6 +105,8 @@ def bad_line(function: Callable[..., Any]) -> str | None:
         if number == want:
             continue
         said = f"for {what} it gives {number}, not {want}. Hint: "
+        if number == 0 and want == 2:
+            return said + "position 0 counts as False; ask len(bad) > 0, not bad.any() or `if position`."
         if number in (want - 1, want - 2):
             return said + "positions count from 0, and the header is line 1: position + 2."
         if number >= 70:
@@ -111,6 +126,13 @@ def bad_line(function: Callable[..., Any]) -> str | None:
         return "where every cell is fine it raises. Hint: return 0 if there is no bad position."
     if none is None or int(none) != 0:
         return f"where every cell is fine it gives {none}. Hint: return 0 then."
+    try:
+        moved = call(function, shuffled([300, 400, 300, 5000, 300]), "ram", 256, 4000)
+        again = call(function, shuffled([300, 400, 5000, 300, 300]), "ram", 256, 4000)
+    except (KeyError, TypeError, ValueError):
+        moved = again = None
+    if (moved, again) != (5, 4):
+        return "with the index 3, 0, 3, 1, 3 the line is wrong. Hint: the index may be anything; np.flatnonzero."
     if call(function, frame([7, 9]), "id", 0, 8) != 2:
         return "another column is not looked at. Hint: use the arguments column, low and high."
     return None
@@ -121,38 +143,63 @@ def bad_line(function: Callable[..., Any]) -> str | None:
     "Only the columns that the model uses cost something.",
 )
 def importances(function: Callable[..., Any]) -> str | None:
-    """A model that uses the second and, for few rows, the third of four columns."""
+    """A model that uses the second and, for few rows, the third of four columns; then one of three columns."""
     generator = torch.Generator().manual_seed(3)
-    rows = torch.randn(2000, 4, generator=generator)
+    rows = 5 + 2 * torch.randn(2000, 4, generator=generator)
 
     def predict(x: torch.Tensor) -> torch.Tensor:
-        return (x[:, 1] + 0.2 * x[:, 2] > 0).long()
+        return (x[:, 1] + 0.2 * x[:, 2] > 5).long()
 
     targets = predict(rows)
-    targets[:200] = 1 - targets[:200]  # an accuracy of exactly 90%
+    targets[::4] = 1 - targets[::4]  # an accuracy of exactly 75%
     given = rows.clone()
     torch.manual_seed(0)
     result = call(function, predict, given, targets.clone())
+    if isinstance(result, dict):
+        return "a dict is returned. Hint: a list, with one number for each column in order."
     found = _tensor(result)
     if found is None or found.shape != (4,):
         return "four columns should give a list of four numbers. Hint: append one for each column."
     values = " ".join(f"{value:.2f}" for value in found.tolist())
     if not torch.equal(given, rows):
         return "X has changed after the call. Hint: shuffle in a copy, X.clone(), made anew for each column."
-    if found[0].abs() < 1e-9 and found[1] < -0.2:
+    if found[0].abs() < 1e-9 and found[1] < -0.1:
         return f"it gives {values}: the sign is turned around. Hint: accuracy before minus accuracy after."
-    if torch.allclose(found[[0, 3]], torch.full((2,), 0.9, dtype=torch.float64), atol=1e-6):
-        return f"it gives {values}: those are accuracies. Hint: subtract each from the accuracy on X itself."
+    for share, kind in ((0.75, "accuracies"), (0.25, "shares of errors")):
+        if (found[[0, 3]] - share).abs().max() < 1e-6:
+            return f"it gives {values}: those are {kind}. Hint: accuracy on X itself minus accuracy after shuffling."
     if found.max() > 1:
         return f"it gives {values}: those are no shares. Hint: means, not counts or percentages."
     if found[1].abs() < 1e-9:
         return f"it gives {values}, but the model uses column 1. Hint: X[torch.randperm(len(X)), column] is shuffled."
-    if found[3] > 0.2 or found[0] > 0.2:
+    if found[3] > 0.1 or found[0] > 0.1:
         return (
             f"it gives {values}, but the model does not use the first and last column. Hint: shuffle one column alone, in a "
             "fresh copy, and leave the rows' other values in place."
         )
-    if not (0.3 < found[1] < 0.5 and 0 < found[2] < 0.15 and found[[0, 3]].abs().max() < 1e-9):
-        hint = "compare predictions with y, not with the predictions before, and shuffle instead of setting to 0."
-        return f"it gives {values}; about 0.00 0.40 0.05 0.00 is right. Hint: {hint}"
+    if not (0.17 < found[1] < 0.26 and 0 < found[2] < 0.08 and found[[0, 3]].abs().max() < 1e-9):
+        hint = "compare predictions with y, not with those before, and shuffle the column, no 0 or noise in its place."
+        return f"it gives {values}; about 0.00 0.21 0.03 0.00 is right. Hint: {hint}"
+    return _three_columns(function)
+
+
+def _three_columns(function: Callable[..., Any]) -> str | None:
+    """Another number of columns, of which the last one helps when shuffled: it is always wrong."""
+    rows = torch.randn(1000, 3, generator=torch.Generator().manual_seed(4))
+
+    def predict(x: torch.Tensor) -> torch.Tensor:
+        return (x[:, 2] > 0).long()
+
+    try:
+        found = _tensor(call(function, predict, rows.clone(), 1 - predict(rows)))
+    except IndexError:
+        found = None
+    if found is None or found.shape != (3,):
+        return "three columns should give three numbers. Hint: for column in range(X.shape[1])."
+    if found[2] > 0:
+        return "a column that misleads the model costs less than nothing. Hint: keep the sign, without abs."
+    if not (-0.6 < found[2] < -0.4 and found[:2].abs().max() < 1e-9):
+        return (
+            "on a model that is always wrong the numbers do not fit. Hint: a shuffled column, and accuracy against y."
+        )
     return None
