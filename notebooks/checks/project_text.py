@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from checks import call, check
+from checks import Untouched, call, check
 
 
 def _table(found: Any) -> torch.Tensor | None:
@@ -25,14 +25,15 @@ def _table(found: Any) -> torch.Tensor | None:
     "The padding no longer counts, neither above nor below the line.",
 )
 def masked_mean(function: Callable[..., Any]) -> str | None:
-    """Two sentences of three and two words; then nan in the padding."""
+    """Two sentences of three and two words; then nan in the padding, padding in front, and gradients."""
     states = torch.tensor(
         [[[1.0, 2.0], [3.0, 4.0], [8.0, 0.0], [9.0, 9.0]], [[4.0, 6.0], [50.0, 70.0], [1.0, 1.0], [2.0, 3.0]]]
     )
     keep = torch.tensor([[True, True, True, False], [True, True, False, False]])
     given = states.clone(), keep.clone()
     want = torch.tensor([[4.0, 2.0], [27.0, 38.0]], dtype=torch.float64)
-    found = _table(call(function, *given))
+    result = call(function, *given)
+    found = _table(result)
     if found is None:
         return "a tensor is wanted. Hint: return one row of means for each sentence."
     if problem := _mean_problem(found, want, states.double(), keep):
@@ -45,6 +46,43 @@ def masked_mean(function: Callable[..., Any]) -> str | None:
         return (
             "with nan in the padding the result is nan, since 0 times nan is nan. Hint: "
             "states.masked_fill(~keep[..., None], 0.0)."
+        )
+    return _front_problem(function) or (_gradient_problem(function) if isinstance(result, torch.Tensor) else None)
+
+
+def _front_problem(function: Callable[..., Any]) -> str | None:
+    """Padding at both ends, a word whose state is 0, and means that are no whole numbers (but exact in half precision)."""
+    states = torch.tensor(
+        [[[7.0, 7.0], [0.0, 0.0], [2.5, 1.0], [9.0, 5.0]], [[1.0, 2.0], [2.0, 4.0], [3.0, 5.5], [6.0, 2.5]]]
+    )
+    keep = torch.tensor([[False, True, True, False], [True, True, True, True]])
+    want = torch.tensor([[1.25, 0.5], [3.0, 3.5]], dtype=torch.float64)
+    found = _table(call(function, states.clone(), keep.clone()))
+    if found is not None and found.shape == want.shape and torch.allclose(found, want, atol=1e-5):
+        return None
+    said = f"for the words {states[0, 1:3].tolist()} with padding in front and behind it gives "
+    said += "something else" if found is None or found.shape != want.shape else f"{found[0].tolist()}"
+    said += f", not {want[0].tolist()}. Hint: "
+    if found is None or found.shape != want.shape:
+        return said + "return one row of means for each sentence."
+    if torch.allclose(found, want.floor(), atol=1e-5):
+        return said + "a mean need not be a whole number: divide with /, not with //."
+    if torch.allclose(found[0], states[0, :2].double().mean(0), atol=1e-5):
+        return said + "padding may stand in front as well: keep is a mask, not a length."
+    if abs(found[0, 0].item() - 2.5) < 1e-5:
+        return said + "a word whose state is 0 is a word all the same: count with keep."
+    return said + "use keep alone to tell words from padding."
+
+
+def _gradient_problem(function: Callable[..., Any]) -> str | None:
+    states = torch.tensor([[[1.0], [3.0], [5.0]]], requires_grad=True)
+    result = call(function, states * 1.0, torch.tensor([[True, True, False]]))
+    if result.requires_grad:
+        result.sum().backward()
+    if states.grad is None or not torch.allclose(states.grad.flatten(), torch.tensor([0.5, 0.5, 0.0]), atol=1e-3):
+        return (
+            "the values are right, but gradients do not flow back to the states, so a model would not learn through it. "
+            "Hint: stay with tensor operations, without detach, item or torch.tensor."
         )
     return None
 
@@ -120,10 +158,16 @@ def vocabulary(function: Callable[..., Any]) -> str | None:
             ["<pad>", "<unk>", "z", "y", "x"],
             "the most frequent word comes first.",
         ),
+        (
+            [["Data", "data", "data"], ["of", "the", "of", "."]],
+            1,
+            ["<pad>", "<unk>", "data", "of", ".", "Data", "the"],
+            "count whole tokens as they stand: 'Data' and 'data' are two, and '.' is one.",
+        ),
     ):
         again = call(function, [list(tokens) for tokens in given], minimum)
-        if list(again) != expected:
-            return f"for {given} and min_count {minimum} it gives {list(again)}, not {expected}. Hint: {hint}"
+        if not isinstance(again, (list, tuple)) or list(again) != expected:
+            return f"for {given} and min_count {minimum} it gives {again}, not {expected}. Hint: {hint}"
     return None
 
 
@@ -133,7 +177,7 @@ def _vocabulary_problem(words: list[Any], want: list[str]) -> str:
         return said + "it starts with '<pad>' and '<unk>'."
     if words[:2] == ["<unk>", "<pad>"]:
         return said + "'<pad>' is number 0 and comes first, '<unk>' is number 1."
-    if (words and isinstance(words[-1], tuple)) or any(isinstance(word, tuple) for word in words):
+    if any(not isinstance(word, str) for word in words):
         return said + "only the words are wanted, without their counts."
     if words[:2] != want[:2]:
         return said + "it starts with '<pad>' and '<unk>', also when words are sorted."
@@ -152,7 +196,7 @@ def _vocabulary_problem(words: list[Any], want: list[str]) -> str:
     "Clipped, as BLEU wants it.",
 )
 def clipped_precision(function: Callable[..., Any]) -> str | None:
-    """Repeated words, pairs, a candidate that is too short, and a longer reference."""
+    """Repeated words, pairs, a candidate that is too short, a longer reference, and pairs that only look alike."""
     cat = ["the", "cat", "is", "on", "the", "mat"]
     cases = (
         (["the", "the", "the", "cat", "sat"], cat, 1),
@@ -161,11 +205,19 @@ def clipped_precision(function: Callable[..., Any]) -> str | None:
         (["cat"], cat, 2),
         (["cat"], cat, 1),
         (cat, cat, 4),
+        (["the", "cat"], cat, 1),
+        (["the", "cat", "is", "the", "mat"], cat, 3),
+        (["a", "bc"], ["ab", "c"], 2),
+        (["cat", "the"], ["the", "cat"], 2),
     )
     for candidate, reference, n in cases:
         given = list(candidate), list(reference)
         try:
             result = call(function, *given, n)
+        except Untouched:
+            if len(candidate) >= n:
+                raise
+            return f"{candidate} has no {n}-gram, and it returns nothing there. Hint: return 0."
         except ZeroDivisionError:
             return f"{candidate} has no {n}-gram, and 0 / 0 raised an error. Hint: return 0 there, or divide by max(1, ...)."
         try:
@@ -190,6 +242,14 @@ def _precision_problem(found: float, candidate: list[str], reference: list[str],
     if abs(found - want) < 1e-6:
         return None
     said = f"for {' '.join(candidate)!r} in {' '.join(reference)!r}, n = {n}, it gives {found:.3f}, not {want:.3f}: "
+    if len(candidate) < n:
+        return said + "Hint: a candidate with fewer than n tokens has no n-gram. Return 0."
+    if found in (round(want, 2), round(want, 3), round(want, 4)):
+        return said + "Hint: do not round."
+    if candidate == ["a", "bc"]:
+        return said + "these are two different pairs. Hint: use tuples of tokens, not joined text."
+    if candidate == ["cat", "the"]:
+        return said + "the order inside an n-gram counts. Hint: use tuples, neither sets nor sorted words."
     words = (_grams(candidate, 1) & _grams(reference, 1)).total() / len(candidate)
     others = (
         (

@@ -82,15 +82,13 @@ PROSE = re.compile(r"(?:^|(?<=\. ))([A-Z][a-z]*(?:,? [A-Za-z][a-z'-]*){5,28}\.)(
 def sentences_of(library):
     """Yield (library, file, sentence) for the docstrings of an installed library."""
     home = Path(importlib.util.find_spec(library).origin).parent
-    for file in sorted(home.rglob("*.py")):
-        if "tests" not in file.parts:
-            name = file.relative_to(home.parent).as_posix()
-            for text in re.findall(
-                r'"""(.*?)"""', file.read_text(encoding="utf-8"), flags=re.DOTALL
-            ):
-                for paragraph in re.split(r"\n\s*\n", text):
-                    for sentence in PROSE.findall(" ".join(paragraph.split())):
-                        yield library, name, sentence
+    files = [file for file in home.rglob("*.py") if "tests" not in file.relative_to(home).parts]
+    for file in sorted(files, key=lambda file: file.relative_to(home).parts):
+        name = file.relative_to(home.parent).as_posix()
+        for text in re.findall(r'"""(.*?)"""', file.read_text(encoding="utf-8"), flags=re.DOTALL):
+            for paragraph in re.split(r"\n\s*\n", text):
+                for sentence in PROSE.findall(" ".join(paragraph.split())):
+                    yield library, name, sentence
 
 
 libraries = ("numpy", "pandas", "scipy", "sklearn")
@@ -129,6 +127,7 @@ print(corpus["library"].value_counts().to_dict())
 # tested on, the test asks about a file the model has already read. A user will come with a new file. So whole files go
 # into one part. What difference does that make? We measure it with a first task, "which library is this sentence from?",
 # and the plainest model there is: a *bag of words* (TF-IDF weights and logistic regression, both from scikit-learn).
+# TF-IDF counts the words of a sentence, and a word counts less the more sentences it is in.
 
 
 # %%
@@ -181,11 +180,11 @@ print("with the copies at least 8 points better:", with_copies > honest + 0.08)
 
 # %% [markdown]
 # The same kind of model and the same text, and many points of the reported accuracy come from how it was split. The lowest
-# number is the one that a user will see.
+# number, about 60%, depending on which files are held out, is the one that a user will see.
 #
 # ### What a bag cannot see
 # A bag of words counts. Shuffle the words of every sentence, and it answers the same. For this task that does little harm: a
-# sentence with "DataFrame" in it is about pandas wherever the word stands.
+# sentence with "Krylov" in it, like the one printed above, is from SciPy wherever the word stands.
 
 # %%
 val_rows = corpus[(by_file == "val").values]
@@ -241,9 +240,9 @@ for tokens, answer in gaps["train"][:3]:
 
 # %% [markdown]
 # ### Three baselines
-# The most frequent answer; a bag of all words of the sentence; and a stronger one that is told where to look: the two words
-# before and the two after the gap, with their places, and pairs of them (*n-grams*). To make up features like these is
-# what people did before networks, and it still works well.
+# The most frequent answer; a bag of all words of the sentence; and a stronger one that is told where the gap is and how
+# far to look: the two words before and the two after the gap, with their places, and pairs of them (*n-grams*). To make up
+# features like these is what people did before networks, and it still works well.
 
 
 # %%
@@ -278,13 +277,14 @@ print(scores["bag of all words"] > scores["most frequent"] + 0.1)
 print("the n-grams add another 10 points or more:", gain > 0.1)
 
 # %% [markdown]
-# The difference between the last two is what order is worth here. The networks get the whole sentence and are not told
-# where to look. All choices are made on the validation part.
+# The difference between the last two is what order is worth here. The networks get the whole sentence; they are told where
+# the gap is, but not how far to look, nor which words go together. All choices are made on the validation part.
 #
 # ## From words to numbers
 #
 # A *vocabulary* numbers the words of the training part. Two numbers are taken: 0 is padding, 1 is any word that is not in it.
-# Words that occur once teach nothing, so they are left out, and that way the model also meets `<unk>` while it learns.
+# Words that occur fewer than three times in the exercises are left out: they teach little, and without them the model also
+# meets `<unk>` while it learns.
 
 # %%
 PAD, UNK = 0, 1
@@ -377,7 +377,14 @@ class Buckets(torch.utils.data.Sampler):
 # %%
 def padding_share(batches):
     cells = sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
-    return 1 - sum(lengths) / cells
+    return 1 - sum(lengths[i] for batch in batches for i in batch) / cells
+
+
+def typical(batches):
+    """Return the batch whose share of padding is nearest to that of all."""
+    share = padding_share(batches)
+    best = min(batches, key=lambda batch: abs(padding_share([batch]) - share))
+    return sorted(best, key=lambda i: lengths[i])
 
 
 lengths = [len(tokens) for tokens, _ in gaps["train"]]
@@ -388,27 +395,29 @@ buckets = list(Buckets(lengths, 128))
 shares = padding_share(plain), padding_share(buckets)
 print(f"padding in shuffled batches: {shares[0]:.0%}, in buckets: {shares[1]:.0%}")
 print("every sentence once:", sorted(i for b in buckets for i in b) == list(range(len(lengths))))
-print("all of them hold 128, but the last of a pool:", sorted({len(b) for b in buckets}))
+print("all of them hold 128, but one:", sorted(Counter(len(b) for b in buckets).items()))
 
 # %%
 import matplotlib.pyplot as plt
 
 from course_utils.plots import show
 
-figure, axes = plt.subplots(1, 2, figsize=(8.6, 2.9))
-rows = {"Shuffled": sorted(plain[0], key=lambda i: lengths[i]), "From a bucket": buckets[0]}
+figure, axes = plt.subplots(1, 2, figsize=(8.6, 2.9), sharex=True)
+rows = {"Shuffled": typical(plain), "From a bucket": typical(buckets)}
 for axis, (name, members) in zip(axes, rows.items(), strict=True):
     padded, _ = pad_batch([gaps["train"][i] for i in members])
     axis.imshow(
         padded == PAD, aspect="auto", cmap="Blues", vmin=-0.3, vmax=1.3, interpolation="nearest"
     )
-    axis.set(title=f"{name}: {(padded == PAD).float().mean():.0%} padding", xlabel="token")
+    share = (padded == PAD).float().mean()
+    axis.set(title=f"{name}: {share:.0%} padding (dark)", xlabel="token")
     axis.grid(visible=False)
 axes[0].set_ylabel("sentence of the batch")
+axes[0].set_xlim(-0.5, max(lengths) - 0.5)  # of both: the axis is shared
 show(
     figure,
     alt="Two batches of 128 sentences as rectangles, padding dark. The shuffled batch is dark "
-    "over much of its right side, the one from a bucket has hardly any padding.",
+    "over much of its right side; the one from a bucket is shorter and has hardly any padding.",
 )
 
 # %% [markdown]
@@ -435,7 +444,7 @@ print("tokens:", tuple(tokens.shape), tokens.dtype, " answers:", tuple(y.shape))
 # ## An LSTM and its padding
 #
 # An LSTM reads word by word and carries a state along. If it reads on through the padding, its last state is that of
-# the padding. That is the classic mistake, and it raises no error. Here is the last state of three sentences: each one
+# the padding. That is the classic mistake, and it raises no error. Here is the last state of four sentences: each one
 # alone, then in a padded batch.
 
 # %%
@@ -444,10 +453,10 @@ embedding = nn.Embedding(len(words), 16, padding_idx=PAD)
 lstm = nn.LSTM(16, 16, batch_first=True)
 sizes = (batch != PAD).sum(dim=1)
 with torch.no_grad():
-    alone = [
-        lstm(embedding(row[:size])[None])[1][0][-1, 0]
-        for row, size in zip(batch, sizes, strict=True)
-    ]
+    alone = []
+    for row, size in zip(batch, sizes, strict=True):
+        _, (last, _) = lstm(embedding(row[:size])[None])
+        alone.append(last[-1, 0])
     _, (naive, _) = lstm(embedding(batch))
 for size, one, many in zip(sizes.tolist(), alone, naive[-1], strict=True):
     same = torch.allclose(one, many, atol=1e-6)
@@ -455,7 +464,8 @@ for size, one, many in zip(sizes.tolist(), alone, naive[-1], strict=True):
 
 # %% [markdown]
 # Only the longest sentence is right. `pack_padded_sequence` tells the LSTM the lengths. It stops each sentence at its own
-# end, and what is more, it spends no time on padding. (The lengths have to be on the CPU, also when you train on a GPU.)
+# end, and computes nothing for padding. That need not be faster, because packing has its own cost: the buckets save the
+# time, packing makes it right. (The lengths have to be on the CPU, also when you train on a GPU.)
 
 # %%
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -524,11 +534,14 @@ bag_score, ngram_score = scores["bag of all words"], scores["n-grams at the gap"
 print(
     "the LSTM beats the bag of all words, by 8 points or more:", scores["LSTM"] > bag_score + 0.08
 )
-print("it is within 5 points of the n-grams:", abs(scores["LSTM"] - ngram_score) < 0.05)
+half = (bag_score + ngram_score) / 2
+print("it makes up more than half of the way from the bag to the n-grams:", scores["LSTM"] > half)
+print("the n-grams are not beaten by 2 points:", scores["LSTM"] < ngram_score + 0.02)
 
 # %% [markdown]
-# Both are worth saying. Order is worth much, and the LSTM found out by itself where to look. But on a few thousand
-# sentences, a list of hand-made features and a linear model, trained in a second, are as good. With
+# Both are worth saying. Order is worth much: the LSTM was told where the gap is, but not how far to look, nor which words go
+# together. But on a few thousand sentences, a list of hand-made features and a linear model, trained in a second, are a
+# little better. With
 # far more text, or with weights that were trained on it before, that changes; a notebook of a minute cannot show it.
 #
 # ## Attention by hand
@@ -538,6 +551,8 @@ print("it is within 5 points of the n-grams:", abs(scores["LSTM"] - ngram_score)
 # turns these scores into weights that add up to 1, and the answer is the weighted sum of the values:
 #
 # $$\text{attention}(Q, K, V) = \text{softmax}\left(QK^\top / \sqrt{d}\right) V$$
+#
+# In a network, three linear layers make queries, keys and values from the same words, and they learn what to ask.
 #
 # Why the root? The dot product of two random vectors of `d` numbers has a standard deviation of √d. With large scores,
 # softmax picks one word and lets no gradient through to the others.
@@ -583,11 +598,12 @@ with torch.no_grad():
     alone = encoder(vectors[:1, :size])[0]
     unmasked = encoder(vectors)[0, :size]
     masked = encoder(vectors, src_key_padding_mask=batch == PAD)[0, :size]
-    swapped = encoder(vectors, src_key_padding_mask=batch != PAD)[0, :size]
+    swapped = encoder(vectors, src_key_padding_mask=batch != PAD)
 print("without a mask it changes with the company:", not torch.allclose(unmasked, alone, atol=1e-2))
 print("with the mask it is the same as alone:", torch.allclose(masked, alone, atol=1e-5))
-upside_down = not torch.allclose(swapped, alone, atol=1e-2)
+upside_down = not torch.allclose(swapped[0, :size], alone, atol=1e-2)
 print("with the mask upside down it is another one again:", upside_down)
+print("and nan where there is no padding:", bool(swapped[sizes == batch.shape[1]].isnan().all()))
 
 # %% [markdown]
 # ### Mistake: the mean over padding
@@ -703,7 +719,7 @@ for transformer.masked in (True, False):
     changed[transformer.masked] = (small.argmax(1) != large.argmax(1)).double().mean().item()
 transformer.masked = True
 print("with the mask, answers do not depend on the batch:", changed[True] < 0.001)
-print("without it, more than one in twenty changes:", changed[False] > 0.05)
+print("without it, more than one in a hundred changes:", changed[False] > 0.01)
 print(
     "the Transformer beats the bag of all words by 5 points or more:",
     scores["Transformer"] > bag_score + 0.05,
@@ -722,9 +738,9 @@ for name, history in {"LSTM": lstm_history, "Transformer": transformer_history}.
         range(1, len(history) + 1), [100 * r.accuracy for r in history.val], "o-", label=name
     )
 right.axhline(100 * bag_score, color="C4", linestyle=":", label="bag of all words")
-right.set(title="While training", xlabel="epoch", ylabel="validation accuracy (%)")
+right.set(title="While training", xlabel="epoch", ylabel="validation accuracy (%)", ylim=(35, 79))
 right.set_xticks(range(1, 1 + max(len(lstm_history), len(transformer_history))))
-right.legend(loc="lower right")
+right.legend(loc="upper left", fontsize=8)
 show(
     figure,
     alt="Validation accuracy of five models. The most frequent answer is lowest, then the bag of "
@@ -733,8 +749,8 @@ show(
 )
 
 # %% [markdown]
-# A Transformer has to learn from the data that neighbours matter. An LSTM is built that way, and with this little text it
-# shows. Which words are confused?
+# A Transformer has to learn from the data that neighbours matter; an LSTM is built that way. In this run the LSTM is ahead;
+# with other seeds they come within a point. Both have begun to overfit by epoch 4. Which words are confused?
 
 # %%
 from course_utils.plots import plot_confusion_matrix
@@ -747,6 +763,9 @@ plot_confusion_matrix(
     normalize="true",
     title="LSTM, validation part",
 )
+
+# %% [markdown]
+# The rare ones: of the *from* only few are found, of the *with* a third; their places go to *of*, *in*, *to* and *for*.
 
 # %%
 right = logits.argmax(dim=1) == y
@@ -768,7 +787,8 @@ for i in only[:4]:
 
 # %% [markdown]
 # ### The test part, once, and a model card
-# The LSTM is chosen, by the validation part. Its score on the test part is what we report, beside the baselines.
+# Of the two networks we keep the LSTM. By the validation part the n-grams would be chosen, and a real project should. We
+# report the score of the LSTM on the test part, beside the baselines.
 
 # %% tags=["nbval-ignore-output"]
 from course_utils import write_model_card
@@ -781,7 +801,8 @@ metrics = {
     "n-grams at the gap": ngram_model.score(test_tokens, answers["test"]),
 }
 weights_file = folder / "gap_lstm.pt"
-torch.save({"words": words, "state": lstm_model.state_dict()}, weights_file)
+saved = {"words": words, "choices": CHOICES, "state": lstm_model.state_dict()}
+torch.save(saved, weights_file)
 card = write_model_card(
     weights_file,
     lstm_model,
@@ -800,12 +821,16 @@ print(
     metrics["test accuracy"] > metrics["bag of all words"] + 0.05,
 )
 saved = torch.load(weights_file, weights_only=True)
-again = GapLSTM()
+again = GapLSTM().to(device)
 print(again.load_state_dict(saved["state"]))
-print("the vocabulary is in the file, word for word:", saved["words"] == words)
+before, _ = predict(lstm_model, loaders["val"])
+after, _ = predict(again, loaders["val"])
+print("loaded, it gives the same answers:", torch.equal(before, after))
+print("words and choices are in the file:", saved["words"] == words, saved["choices"] == CHOICES)
 
 # %% [markdown]
-# Weights without their vocabulary are worthless: number 17 must mean the same word again. So both go into one file.
+# Weights without their vocabulary are worthless: number 17 must mean the same word again, and output 3 the same
+# choice. So all three go into one file.
 #
 # ## From sequence to sequence
 #
@@ -904,9 +929,10 @@ print("wanted:", [characters[n] for n in wanted[0]])
 # (*teacher forcing*). So the input of the decoder is the answer **shifted by one**: at each place it sees everything before
 # the character it has to predict, and not that character.
 #
-# The encoder reads the date in both directions. The decoder carries a state, and at each character it looks back at
-# the encoder's states with the attention that we wrote above. (Real translation needs the padding of targets masked too,
-# with `ignore_index=PAD`; our answers all have ten characters.)
+# The encoder reads the date in both directions. Both parts are GRUs: like an LSTM, with one state in place of two. The
+# decoder carries a state, and at each character it looks back at the encoder's states with the attention that we wrote
+# above. (Real translation needs the padding of targets masked too, with `ignore_index=PAD`; our answers all have ten
+# characters.)
 
 
 # %%
@@ -1013,6 +1039,7 @@ print("with two readings far fewer:", sum(both_hits) < 0.75 * len(both_hits))
 
 # %% [markdown]
 # More training cannot mend the second number: nothing in "3/4/2021" says whether it is March or April.
+# The best that anybody can do is the European reading every time, right in about six of ten.
 #
 # ### Beam search
 # Greedy decoding takes the best character and forgets the others. A *beam* keeps the `width` most probable beginnings,
@@ -1092,7 +1119,7 @@ print("and more of them than the trained one:", len(better) > len(in_trained))
 print("there the beam's answer is another one:", one != other, " and more probable:", best > first)
 
 # %% [markdown]
-# Greedy decoding took a first character that looked best and found only poor continuations. More probable is not the same as
+# Greedy decoding took a character that looked best and found only poor continuations. More probable is not the same as
 # right, though: a beam finds what the model believes, and this model was not finished.
 #
 # ### What the decoder looked at
@@ -1169,13 +1196,23 @@ for name in ("nearest", "dateutil"):
     share = sum(exact[name]) / sum(clear)
     print(f"{name:9} {share:.0%} of {sum(clear)} test dates with one reading")
 print("the network: more than 90%:", sum(exact["network"]) > 0.9 * sum(clear))
-nonsense = translate(translator, ["of of of May"])[0]
-print("asked for nonsense, the network answers all the same:", len(nonsense) >= 8)
+no_date = "31 February 2020"
+print(f"asked for {no_date}, the network answers:", len(translate(translator, [no_date])[0]) >= 8)
+try:
+    parse(no_date, dayfirst=True, fuzzy=True)
+except ValueError as error:
+    print(f"dateutil: {type(error).__name__}: {error}")
+filled = parse("in May", dayfirst=True, fuzzy=True)
+print('asked for "in May", dateutil says this year:', filled.year == date.today().year)
+
+# %% tags=["nbval-ignore-output"]
+print(f"{no_date}, says the network, is {translate(translator, [no_date])[0]}")
 
 # %% [markdown]
 # The rule is right every time, needs no training and can be read. The nearest neighbour can never be right, because every
 # day occurs once: the network has learned to write dates that it has never seen. Such a network earns its place where
-# nobody can write the rule down, as in translation. And it has no way to say "this is no date".
+# nobody can write the rule down, as in translation. And it has no way to say "this is no date", as the rule does. But the
+# rule can guess as well: `fuzzy=True` fills what is missing from today's date: check before you trust it.
 #
 # ## Three mistakes that a falling loss does not show
 #
@@ -1206,7 +1243,8 @@ print("dates that are right:", sum(a == b for a, b in zip(copied, val_dates, str
 # A recurrent decoder cannot look ahead. A Transformer decoder can, unless a *causal mask* lets each place see only itself and
 # what stands before it. The smallest model that shows it writes dates without reading anything. There are 14,600 days
 # in our calendar, all equally likely, so the 11 characters of a date (with `<eos>`) cost at least ln(14,600) / 11 on
-# average. **A loss below that is impossible without cheating.**
+# average over the whole calendar: no model can give every day more than its share. **A loss below that is impossible
+# without cheating.**
 
 
 # %%
@@ -1231,7 +1269,8 @@ print(torch.ones(4, 4).triu(1).bool())
 
 # %% [markdown]
 # Row by row: the first place sees itself alone, the last one everything. We train three writers: as it should be, without
-# the mask, and without `<eos>` in the answers. Then each writes 200 dates from `<bos>`, drawing character after character.
+# the mask, and without `<eos>` in the answers (10 characters, so the bound is ln(14,600) / 10). The loss is taken over the
+# whole calendar. Then each writes 200 dates from `<bos>`, drawing character after character.
 
 
 # %%
@@ -1253,9 +1292,10 @@ def is_date(text):
 
 
 # %% tags=["nbval-ignore-output"]
-with_end = {p: [(x[1], y) for x, y in date_loaders[p]] for p in ("train", "val")}
+with_end = {"train": [(x[1], y) for x, y in date_loaders["train"]]}
+(_, text), wanted_all = pad_dates([(day.isoformat(), day.isoformat()) for day in days])
+with_end["all"] = [(text, wanted_all)]
 no_end = {p: [(x[:, :-1], y[:, :-1]) for x, y in with_end[p]] for p in with_end}
-bound = math.log(len(days)) / 11
 ways = {"right": (True, with_end), "no mask": (False, with_end), "no <eos>": (True, no_end)}
 writers = {}
 for name, (causal, batches) in ways.items():
@@ -1264,17 +1304,18 @@ for name, (causal, batches) in ways.items():
     adamw = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for _ in range(4):
         train_epoch(model, batches["train"], loss_fn, adamw)
-    loss, texts = evaluate(model, batches["val"], loss_fn).loss, write(model.eval())
-    writers[name] = loss, sum(map(is_date, texts))
-    print(f"{name:9} validation loss {loss:.3f} (bound {bound:.3f}),", end=" ")
+    loss, texts = evaluate(model, batches["all"], loss_fn).loss, write(model.eval())
+    bound = math.log(len(days)) / batches["all"][0][1].shape[1]
+    writers[name] = loss / bound, sum(map(is_date, texts))
+    print(f"{name:9} loss {loss:.3f} (bound {bound:.3f}),", end=" ")
     print(f"{writers[name][1]} dates of 200, for example {texts[0]!r}")
 
 # %%
-print("right: the loss stays above the bound:", writers["right"][0] > bound)
+print("right: the loss stays above the bound:", writers["right"][0] > 1)
 print("right: most texts are dates:", writers["right"][1] > 120)
-print("no mask: a loss below half of what is possible:", writers["no mask"][0] < 0.5 * bound)
+print("no mask: a loss below half of what is possible:", writers["no mask"][0] < 0.5)
 print("no mask: few dates:", writers["no mask"][1] < 0.4 * writers["right"][1])
-print("no <eos>: a good loss:", writers["no <eos>"][0] < 1.25 * bound, end=" ")
+print("no <eos>: a loss near its bound:", 1 < writers["no <eos>"][0] < 1.1, end=" ")
 print(" and hardly a text that ends after ten characters:", writers["no <eos>"][1] < 10)
 
 # %% [markdown]
@@ -1315,8 +1356,9 @@ for n in range(1, 5):
     print(f"{n}-grams: {common.total()} of {mine.total()}, not in the reference: {missing}")
 
 # %% [markdown]
-# Short candidates have it easy: with one word, all precisions can be 1. So there is a *brevity penalty*, exp(1 - r/c) where the
-# candidate's c words are fewer than the reference's r. BLEU is the penalty times the geometric mean of the precisions.
+# Short candidates have it easy: with four words copied from the reference, all precisions are 1. So there is a *brevity
+# penalty*, exp(1 - r/c) where the candidate's c words are fewer than the reference's r. BLEU is the penalty times the
+# geometric mean of the precisions.
 
 # %%
 from torchmetrics.text import BLEUScore
@@ -1344,6 +1386,8 @@ def bleu(candidates, references):
         hits = sum((ngrams(c, n) & ngrams(r, n)).total() for c, r in pairs)
         product *= hits / max(1, sum(ngrams(c, n).total() for c, _ in pairs))
     c, r = (sum(len(pair[side]) for pair in pairs) for side in (0, 1))
+    if c == 0:
+        return 0.0
     return min(1.0, math.exp(1 - r / c)) * product**0.25
 
 
@@ -1380,7 +1424,7 @@ def rouge(candidate, reference):
     c, r = (re.sub(r"[^a-z0-9]+", " ", text.lower()).split() for text in (candidate, reference))
     common = [(ngrams(c, n) & ngrams(r, n)).total() for n in (1, 2)] + [longest_common(c, r)]
     sizes = [len(c) + len(r), len(c) + len(r) - 2, len(c) + len(r)]
-    return [2 * hits / size for hits, size in zip(common, sizes, strict=True)]
+    return [2 * hits / size if size > 0 else 0.0 for hits, size in zip(common, sizes, strict=True)]
 
 
 # %% [markdown]
@@ -1546,7 +1590,7 @@ project_text.clipped_precision(clipped_precision)
 # - The vocabulary comes from the training part and travels with the weights; `<pad>` is 0, `<unk>` is 1.
 # - Pack what an LSTM reads, mask what attention sees, and mask the mean. Proof: a sentence alone gives the same as in a batch.
 # - A decoder's input is its target shifted by one; its mask is causal; `<eos>` ends it. A loss below what is possible means
-#   that one of these is missing.
+#   that the shift or the mask is missing; texts that do not stop mean that `<eos>` is.
 # - Greedy is a beam of width 1. A beam finds more probable answers, and shows the second-best ones.
 # - BLEU is precision with a penalty for brevity, over a corpus; ROUGE also asks for recall. Neither reads the sentence.
 #

@@ -16,6 +16,14 @@ WRONG: dict[str, dict[str, str]] = {
         "def masked_mean(states, keep):\n    return (states * keep).sum(dim=1)": "raised RuntimeError",
         "def masked_mean(states, keep):\n    states *= keep[..., None]\n"
         "    return states.sum(dim=1) / keep.sum(dim=1, keepdim=True)": "have changed",
+        "import torch\ndef masked_mean(states, keep):\n"
+        "    return torch.stack([s[:int(k.sum())].mean(0) for s, k in zip(states, keep)])": "a mask, not a length",
+        "def masked_mean(states, keep):\n    s = states.masked_fill(~keep[..., None], 0)\n"
+        "    return s.sum(1) // keep.sum(1, keepdim=True)": "not with //",
+        "def masked_mean(states, keep):\n    s = states.masked_fill(~keep[..., None], 0)\n"
+        "    return s.sum(1) / (s != 0).any(-1).sum(1, keepdim=True)": "a word all the same",
+        "import torch\ndef masked_mean(states, keep):\n"
+        "    return torch.tensor([s[k].mean(0).tolist() for s, k in zip(states, keep)])": "gradients do not flow",
     },
     "vocabulary": {
         "def vocabulary(sentences, min_count):\n"
@@ -45,6 +53,12 @@ WRONG: dict[str, dict[str, str]] = {
         "from collections import Counter\n"
         "def vocabulary(sentences, min_count):\n    c = Counter(t for s in sentences for t in s)\n"
         "    return ['<pad>', '<unk>'] + [p for p in c.most_common() if p[1] >= min_count]": "without their counts",
+        "from collections import Counter\n"
+        "def vocabulary(sentences, min_count):\n    c = Counter(t.lower() for s in sentences for t in s)\n"
+        "    return ['<pad>', '<unk>'] + sorted((w for w in c if c[w] >= min_count), key=lambda w: (-c[w], w))": "are two",
+        "from collections import Counter\n"
+        "def vocabulary(sentences, min_count):\n    c = Counter(t for s in sentences for w in s for t in w)\n"
+        "    return ['<pad>', '<unk>'] + sorted((w for w in c if c[w] >= min_count), key=lambda w: (-c[w], w))": "whole tokens",
     },
     "clipped_precision": {
         "def clipped_precision(candidate, reference, n):\n"
@@ -84,5 +98,30 @@ WRONG: dict[str, dict[str, str]] = {
         "    a = Counter(tuple(candidate[i:i + n]) for i in range(len(candidate) - n))\n"
         "    b = Counter(tuple(reference[i:i + n]) for i in range(len(reference) - n))\n"
         "    return (a & b).total() / max(1, a.total())": "it gives",
+        "from collections import Counter\n"
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a = Counter(''.join(candidate[i:i + n]) for i in range(len(candidate) - n + 1))\n"
+        "    b = Counter(''.join(reference[i:i + n]) for i in range(len(reference) - n + 1))\n"
+        "    return (a & b).total() / max(1, a.total())": "not joined text",
+        "from collections import Counter\n"
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a = Counter(frozenset(candidate[i:i + n]) for i in range(len(candidate) - n + 1))\n"
+        "    b = Counter(frozenset(reference[i:i + n]) for i in range(len(reference) - n + 1))\n"
+        "    return (a & b).total() / max(1, a.total())": "order inside",
+        "from collections import Counter\n"
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a = Counter(tuple(candidate[i:i + n]) for i in range(len(candidate) - n + 1))\n"
+        "    b = Counter(tuple(reference[i:i + n]) for i in range(len(reference) - n + 1))\n"
+        "    return round((a & b).total() / max(1, a.total()), 2)": "do not round",
+        "from collections import Counter\n"
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a = Counter(tuple(candidate[i:i + n]) for i in range(len(candidate) - n + 1))\n"
+        "    b = Counter(tuple(reference[i:i + n]) for i in range(len(reference) - n + 1))\n"
+        "    return (a & b).total() / a.total() if a else 1": "fewer than n tokens",
+        "from collections import Counter\n"
+        "def clipped_precision(candidate, reference, n):\n"
+        "    a = Counter(tuple(candidate[i:i + n]) for i in range(len(candidate) - n + 1))\n"
+        "    b = Counter(tuple(reference[i:i + n]) for i in range(len(reference) - n + 1))\n"
+        "    return (a & b).total() / a.total() if a else None": "returns nothing there",
     },
 }
