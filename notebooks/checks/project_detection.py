@@ -37,6 +37,12 @@ PAIRS: tuple[tuple[Box, Box, str, str], ...] = (
     ((0, 0, 10, 10), (13, 13, 23, 23), "lie apart in x and in y", "clamp each side at 0 before you multiply."),
     ((0, 0, 20, 20), (5, 5, 10, 15), "lie one inside the other", "shared is the small area, the union the large one."),
     ((0, 0, 10, 10), (5, 5, 5, 9), "have no area on one side", "0 shared, divided by the other's area."),
+    (
+        (0.1, 0.2, 0.6, 0.8),
+        (0.3, 0.1, 0.9, 0.7),
+        "have fractions",
+        "no rounding, no smallest union: 0 to 1 is a scale, too.",
+    ),
 )
 
 
@@ -85,6 +91,10 @@ def _wrong_overlap(found: float, a: Box, b: Box) -> str | None:
     w, h = (max(0.0, side) for side in _sides(as_sizes[0], as_sizes[1]))
     of_sizes = _area(as_sizes[0]) + _area(as_sizes[1]) - w * h
     guesses = (
+        (
+            shared if total - shared < 1 else None,
+            "divide by the union, also where it is below 1: 0 to 1 is a scale, too.",
+        ),
         (shared / total, "the shared area is counted twice below: subtract it once from area a + area b."),
         (2 * shared / total, "that is the Dice score, 2 shared / (area a + area b); IoU divides by the union."),
         (shared / min(_area(a), _area(b)) if min(_area(a), _area(b)) else None, "that divides by the smaller box."),
@@ -99,13 +109,17 @@ def _wrong_overlap(found: float, a: Box, b: Box) -> str | None:
     return None
 
 
-# 0, 1 and 2 are a chain: only neighbours overlap. 3 is of another class than 0. 4 is alone. 5 overlaps 4 by exactly 0.5.
-OVERLAPS = torch.zeros(6, 6)
-for _a, _b, _value in ((0, 1, 0.6), (1, 2, 0.6), (0, 3, 0.9), (4, 5, 0.5)):
+# 0, 1 and 2 are a chain: only neighbours overlap. 3 and its double 7 are of another class. 5 overlaps 4 by exactly 0.5.
+# 6 doubles 0 and comes right after 1: who removes from the list that the loop runs over, misses it. 8 is alone.
+OVERLAPS = torch.zeros(9, 9)
+for _a, _b, _value in (
+    *((0, 1, 0.6), (1, 2, 0.6), (0, 3, 0.9), (4, 5, 0.5)),
+    *((0, 6, 0.7), (1, 6, 0.7), (3, 7, 0.8), (0, 7, 0.7)),
+):
     OVERLAPS[_a, _b] = OVERLAPS[_b, _a] = _value
 OVERLAPS.fill_diagonal_(1)
-SCORES = torch.tensor([0.9, 0.8, 0.7, 0.85, 0.3, 0.6])
-LABELS = torch.tensor([0, 0, 0, 1, 0, 0])
+SCORES = torch.tensor([0.9, 0.8, 0.7, 0.85, 0.3, 0.6, 0.79, 0.5, 0.2])
+LABELS = torch.tensor([0, 0, 0, 1, 0, 0, 0, 1, 0])
 
 
 @check(
@@ -118,13 +132,13 @@ def keep(function: Callable[..., Any]) -> str | None:
     found = _numbers(call(function, *given, 0.5))
     if found is None:
         return "a list of numbers is wanted. Hint: return the positions of the detections to keep, as [0, 3]."
-    if problem := _wrong_kept(found, [0, 3, 2, 5, 4]):
+    if problem := _wrong_kept(found, [0, 3, 2, 5, 4, 8]):
         return problem
     if not all(torch.equal(a, b) for a, b in zip(given, (OVERLAPS, SCORES, LABELS), strict=True)):
         return "the tensors have changed after the call. Hint: work on clones, or without functions that end in _."
     for threshold, want, hint in (
-        (0.4, [0, 3, 2, 5], "use the argument `threshold`: an overlap of 0.5 is too much there."),
-        (0.95, [0, 3, 1, 2, 5, 4], "use the argument `threshold`: no two overlap by more."),
+        (0.4, [0, 3, 2, 5, 8], "use the argument `threshold`: an overlap of 0.5 is too much there."),
+        (0.95, [0, 3, 1, 6, 2, 5, 7, 4, 8], "use the argument `threshold`: no two overlap by more."),
     ):
         found = _numbers(call(function, OVERLAPS.clone(), SCORES.clone(), LABELS.clone(), threshold))
         if found != want:
@@ -151,7 +165,7 @@ def _wrong_kept(found: list[int], want: list[int]) -> str | None:
     if found == want:
         return None
     said = f"it keeps {found}, not {want}. Hint: "
-    if found[:1] == [4]:
+    if found[:1] == [8]:
         return said + "that begins with the lowest score: argsort(descending=True)."
     if 0 not in found:
         return said + "0 has the highest score and is always kept; does it overlap itself?"
@@ -159,14 +173,20 @@ def _wrong_kept(found: list[int], want: list[int]) -> str | None:
         return said + "the right ones in another order: best score first."
     if len(set(found)) < len(found):
         return said + "some number is there twice."
-    if set(found) == {0, 2, 4, 5}:
-        return said + "3 overlaps 0, but it is of another class, and stays."
-    if set(found) == {0, 3, 4, 5}:
-        return said + "2 overlaps only 1, which was dropped itself: compare with the kept ones alone."
-    if set(found) == {0, 2, 3, 5}:
-        return said + "5 and 4 overlap by exactly the threshold, and only more than that is dropped: <=."
-    if set(found) == {0, 1, 2, 3, 4, 5}:
+    if len(found) == len(SCORES):
         return said + "nothing was dropped: 1 overlaps 0, which is of its class, by 0.6."
+    if not {4, 8} & set(found):
+        return said + "4 and 8 have low scores, and stay: the threshold is for overlaps, not for scores."
+    if 3 not in found:
+        return said + "3 overlaps 0, but it is of another class, and stays."
+    if 6 in found:
+        return said + "6 overlaps 0, which is kept. Are numbers removed from the very list that the loop runs over?"
+    if 7 in found:
+        return said + "7 overlaps 3 by 0.8, and both are of class 1: NMS works in every class."
+    if 2 not in found:
+        return said + "2 overlaps only 1, which was dropped itself: compare with the kept ones alone."
+    if set(found) == {0, 2, 3, 5, 8}:
+        return said + "5 and 4 overlap by exactly the threshold, and only more than that is dropped: <=."
     if set(found) <= {0, 1} or len(found) == 1:
         return said + "only one is left: is `return` inside the loop?"
     return said + "keep one unless a kept one of its class overlaps it by more than the threshold."
@@ -201,6 +221,12 @@ def ap_of_list(function: Callable[..., Any]) -> str | None:
         ([False, False], 3, "no hit", "the precision is 0 everywhere."),
         ([], 3, "no detections", "return 0.0: where no place reaches a recall, the precision is 0."),
         ([False, True, True], 2, "a false alarm first", "the best precision at this recall *or later* in the list."),
+        (
+            [True, True, False, True, False, True, False],
+            5,
+            "4 hits among 7 detections, 5 truths",
+            "take the points as n / 100: 0.4 must count as reached by 2 of 5.",
+        ),
         ([True] * 5, 10, "half of the truths found", "51 of 101 points are reached, 0 to 0.5."),
     ):
         want = _ap(other, count)
@@ -242,8 +268,9 @@ def _wrong_ap(found: float, hits: list[bool], truths: int) -> str:
         ),
         (sum(precision) / len(precision), "that is the mean precision over the list; read it at 101 recalls."),
         (precision[-1], "that is the precision of the whole list, one point; 101 are wanted."),
-        (_ap(hits, truths) * 101, "divide the sum by 101."),
+        (at(100, later=True), "those are 100 points; from 0 to 1 in steps of 0.01 there are 101."),
         (_ap(hits, truths) * 101 / 100, "from 0 to 1 in steps of 0.01 there are 101 points, not 100."),
+        (_ap(hits, truths) * 101, "divide the sum by 101."),
         (_ap(hits, truths) * 100, "that is a percentage; return the share from 0 to 1."),
         (_ap(hits, truths) * 101 / 51, "recalls that are never reached count as 0, and the mean is over all 101."),
         (recall[-1], "that is the recall; precision is needed as well."),

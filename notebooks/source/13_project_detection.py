@@ -96,7 +96,8 @@ print("and no ink is lost:", bool((cut(tile) > 0.25).sum() == (tile > 0.25).sum(
 
 # %% [markdown]
 # Now a scene of 96 x 96 pixels. A box is written as two corners, `[x0, y0, x1, y1]`, in pixels; x runs to the right, **y runs
-# down**, and `x1 - x0` is the width. Digits may touch and overlap a little.
+# down**, and `x1 - x0` is the width. A new digit may share up to a quarter of its own box with each one that is there; a small
+# one may end up within a large one.
 
 # %%
 SIDE = 96
@@ -140,16 +141,12 @@ def compose(part, random, smallest=16, largest=44):
 
 
 # %% [markdown]
-# What a project starts from is not tensors but files: a folder of images, and **one JSON file in COCO format** with three
-# lists: `images`, `annotations`, `categories`. In it a box is `[x, y, width, height]`, and the category numbers need not
-# begin at 0, nor be without gaps.
+# What a project starts from is not tensors but files: a folder of images, and **one JSON file in COCO format** (COCO, 2014, is
+# the large set of photographs whose file format and measure became the norm) with three lists: `images`, `annotations`,
+# `categories`. In it a box is `[x, y, width, height]`, and the category numbers need not begin at 0, nor be without gaps.
 
 # %%
 from torchvision.io import write_png
-
-
-def to_png(path, scene):
-    write_png(scene, str(path), compression_level=1)
 
 
 def write_scenes(folder, part, count, seed):
@@ -157,8 +154,9 @@ def write_scenes(folder, part, count, seed):
     random, images, annotations = np.random.default_rng(seed), [], []
     for number in range(count):
         scene, boxes, labels = compose(part, random)
-        to_png(folder / f"scene_{number:04}.png", scene)
-        images.append({"id": number, "file_name": f"scene_{number:04}.png"})
+        file = {"file_name": f"scene_{number:04}.png", "width": SIDE, "height": SIDE}
+        write_png(scene, str(folder / file["file_name"]), compression_level=1)
+        images.append({"id": number} | file)
         for (x0, y0, x1, y1), label in zip(boxes, labels, strict=True):
             what = {"id": len(annotations) + 1, "image_id": number, "category_id": label + 1}
             annotations.append(what | {"bbox": [x0, y0, x1 - x0, y1 - y0]})
@@ -181,7 +179,8 @@ for seed, (name, (part, count)) in enumerate(parts.items()):
     print(f"{name:5} {len(list((root / name).glob('*.png')))} images, annotations.json")
 
 images = {name: {bytes(i.numpy()) for i in part.images} for name, (part, _) in parts.items()}
-print("in two parts:", len(images["train"] & images["val"]), len(images["train"] & images["test"]))
+for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+    print(f"digits in {one} and in {other}:", len(images[one] & images[other]))
 
 # %%
 document = json.loads((root / "train" / "annotations.json").read_text())
@@ -196,56 +195,80 @@ for key, entries in document.items():
 
 
 # %%
+def box_problem(box, width, height):
+    """Say what is wrong with a box [x, y, width, height] in an image of this size, or None."""
+    if len(box) != 4 or not all(math.isfinite(value) for value in box):
+        return f"the box {box} is not four finite numbers: draw it again."
+    x, y, w, h = box
+    if w <= 0 or h <= 0:
+        return f"the box is {w} x {h} pixels: draw it again."
+    if x < 0 or y < 0 or x + w > width or y + h > height:
+        return f"the box {box} leaves the image: xywh, or xyxy?"
+    return None
+
+
+# %%
 def check_annotations(path):
     """Raise a ValueError that names the first annotation that cannot be right."""
     document = json.loads(path.read_text())
-    files = {image["id"]: image["file_name"] for image in document["images"]}
-    categories = {category["id"] for category in document["categories"]}
+    images = {image["id"]: image for image in document["images"]}
+    categories, seen = {category["id"] for category in document["categories"]}, set()
+    for image in document["images"]:
+        if not (path.parent / image["file_name"]).is_file():
+            raise ValueError(f"{path.name}: there is no file {image['file_name']}: copy it here.")
     for entry in document["annotations"]:
-        where = f"{path.name}, annotation {entry['id']}"
-        if entry["image_id"] not in files:
-            raise ValueError(
-                f"{where}: there is no image {entry['image_id']}: add it or delete this."
-            )
-        where += f" ({files[entry['image_id']]})"
-        x, y, width, height = entry["bbox"]
-        if width <= 0 or height <= 0:
-            raise ValueError(f"{where}: the box is {width} x {height} pixels: draw it again.")
-        if x < 0 or y < 0 or x + width > SIDE or y + height > SIDE:
-            raise ValueError(f"{where}: the box {entry['bbox']} leaves the image: xywh, or xyxy?")
+        where, number = f"{path.name}, annotation {entry['id']}", entry["image_id"]
+        if number not in images:
+            raise ValueError(f"{where}: there is no image {number}: add it or delete this.")
+        where += f" ({images[number]['file_name']})"
+        if problem := box_problem(entry["bbox"], *(images[number][k] for k in ("width", "height"))):
+            raise ValueError(f"{where}: {problem}")
         if entry["category_id"] not in categories:
             raise ValueError(f"{where}: category {entry['category_id']} is not declared: add it.")
+        said = (number, entry["category_id"], *entry["bbox"])
+        if said in seen:
+            raise ValueError(f"{where}: the same box is there twice: delete one.")
+        seen.add(said)
 
 
+# %%
 for name in parts:
     check_annotations(root / name / "annotations.json")
     print(f"{name}: nothing found")
 
 # %% [markdown]
-# A check that finds nothing might be unable to find anything. So we break a copy, four times:
+# A check that finds nothing might be unable to find anything. So we break a copy, eight times:
 
 # %%
+second = {key: document["annotations"][2][key] for key in ("image_id", "category_id", "bbox")}
 broken = {
-    "leaves the image": {"bbox": [80, 10, 40, 40]},
-    "without width": {"bbox": [10, 10, 0, 20]},
-    "unknown category": {"category_id": 77},
-    "unknown image": {"image_id": -5},
+    "leaves the image": ("annotations", {"bbox": [80, 10, 40, 40]}),
+    "without width": ("annotations", {"bbox": [10, 10, 0, 20]}),
+    "only three numbers": ("annotations", {"bbox": [10, 10, 20]}),
+    "not a number": ("annotations", {"bbox": [10, 10, math.nan, 20]}),
+    "drawn twice": ("annotations", second),
+    "unknown category": ("annotations", {"category_id": 77}),
+    "unknown image": ("annotations", {"image_id": -5}),
+    "missing file": ("images", {"file_name": "holiday.png"}),
 }
-for name, change in broken.items():
-    entries = [dict(entry) for entry in document["annotations"]]
-    entries[3] |= change
-    path = root / "broken.json"
-    path.write_text(json.dumps(document | {"annotations": entries}))
+path = root / "train" / "broken.json"
+for name, (key, change) in broken.items():
+    copy = json.loads(json.dumps(document))
+    copy[key][3] |= change
+    path.write_text(json.dumps(copy))
     try:
         check_annotations(path)
     except ValueError as error:
         print(f"{name}: {error}")
 
-
 # %% [markdown]
+# One mistake can still pass: a box written as two corners. If it lies in the upper left quarter, it stays inside of the image
+# when its corner is taken for a size.
+#
 # ### A Dataset for them
 # It reads the JSON once and each image when it is asked for. Category ids become class numbers from 0 here, at one place, and
-# the boxes become corners.
+# the boxes become corners. The numbers come from the training file for all parts: another file may list its categories in
+# another order. An id that it does not have raises a KeyError.
 
 
 # %%
@@ -255,15 +278,15 @@ from PIL import Image
 class Scenes(Dataset):
     """Items (image uint8 (C, H, W), boxes float (objects, 4) as corners, labels (objects,))."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, numbers=None):
         self.folder = folder
         document = json.loads((folder / "annotations.json").read_text())
-        numbers = {c["id"]: number for number, c in enumerate(document["categories"])}
+        self.numbers = numbers or {c["id"]: n for n, c in enumerate(document["categories"])}
         self.files = {image["id"]: image["file_name"] for image in document["images"]}
         self.ids, self.boxes = list(self.files), {number: [] for number in self.files}
         for entry in document["annotations"]:
             x, y, width, height = entry["bbox"]
-            corners = [x, y, x + width, y + height, numbers[entry["category_id"]]]
+            corners = [x, y, x + width, y + height, self.numbers[entry["category_id"]]]
             self.boxes[entry["image_id"]].append(corners)
 
     def __len__(self):
@@ -281,7 +304,8 @@ class Scenes(Dataset):
 # they show what nothing looks like.
 
 # %%
-scenes = {name: Scenes(root / name) for name in parts}
+train_scenes = Scenes(root / "train")
+scenes = {name: Scenes(root / name, train_scenes.numbers) for name in parts}
 image, boxes, labels = scenes["train"][1]
 print("image:", tuple(image.shape), image.dtype, " boxes:", tuple(boxes.shape), boxes.dtype)
 objects = [len(scenes["train"].boxes[number]) for number in scenes["train"].ids]
@@ -292,7 +316,8 @@ COLOURS = {"truth": "#3f90da", "found": "#e76300"}
 
 
 def draw(axis, image, boxes=(), texts=(), colour="#3f90da", style="-"):
-    """Draw an image and boxes on it, each with a text over it."""
+    """Draw an image and boxes on it, each with a text at its top."""
+    placed = []
     coarse = image // 28 * 28  # 10 shades are enough to look at, and noise makes large files
     pixels = coarse.permute(1, 2, 0).squeeze(-1)
     axis.imshow(pixels, vmin=0, vmax=255, interpolation="nearest")
@@ -302,10 +327,13 @@ def draw(axis, image, boxes=(), texts=(), colour="#3f90da", style="-"):
         look = {"fill": False, "edgecolor": colour, "linewidth": 1.6, "linestyle": style}
         axis.add_patch(plt.Rectangle(corner, x1 - x0, y1 - y0, **look))
         if len(texts):
-            below = y0 < 9
-            put = {"va": "top" if below else "bottom", "fontsize": 8, "color": "white"}
-            back = {"facecolor": colour, "edgecolor": "none", "pad": 0.8}
-            axis.text(x0, y1 + 1 if below else y0 - 1.5, str(texts[number]), bbox=back, **put)
+            text, back = str(texts[number]), {"facecolor": colour, "edgecolor": "none", "pad": 0.8}
+            wide = 3 * len(text) + 2
+            x, y = min(x0, SIDE - wide), max(0, y0 - 7)
+            while any(abs(y - b) < 7 and a - wide < x < a + w for a, b, w in placed):
+                y += 7  # below the other text
+            placed.append((x, y, wide))
+            axis.text(x, y, text, va="top", fontsize=8, color="white", bbox=back)
 
 
 # %%
@@ -370,10 +398,10 @@ print("equal to torchvision:", torch.allclose(iou(*corners), box_iou(*corners), 
 # %% [markdown]
 # ### Mistake: without the clamp
 # For boxes apart in x **and** in y, both sides of the "intersection" are negative, and their product is positive. Far away
-# then looks like a good match:
+# then looks like a perfect match:
 
 # %%
-far = torch.tensor([[13.0, 13.0, 23.0, 23.0]])
+far = torch.tensor([[20.0, 20.0, 30.0, 30.0]])
 sides = torch.minimum(one, far)[0, 2:] - torch.maximum(one, far)[0, :2]
 print("sides of the intersection:", sides.tolist(), " their product:", sides.prod().item())
 naive = sides.prod() / (200 - sides.prod())
@@ -416,14 +444,15 @@ for code in ("xywh", "cxcywh"):
     print(f"       taken for corners, IoU with the true box: {iou(box, other).item():.2f}")
 
 # %% [markdown]
-# On a whole data set the mix-up shows in one line: the mean IoU of boxes read wrongly with the boxes that they are. And some
-# have a corner before their other corner, which is a negative width, hence the check for zero width above.
+# On a whole data set the mix-up shows at once. Most boxes have their second corner before their first, a negative width. That
+# needs no right answer to compare with: `(boxes[:, 2:] > boxes[:, :2]).all()` after reading finds it. The others are
+# far from the boxes that they are.
 
 # %%
 all_boxes = torch.cat([boxes for _, boxes, _ in scenes["val"]])
 for code in ("xywh", "cxcywh"):
     wrong = box_convert(all_boxes, "xyxy", code)
-    backwards = (wrong[:, 2:] <= wrong[:, :2]).any(dim=1)
+    backwards = ~(wrong[:, 2:] > wrong[:, :2]).all(dim=1)
     valid = wrong[~backwards]
     overlap = iou(all_boxes[~backwards].double(), valid.double()).diagonal()
     print(
@@ -466,8 +495,9 @@ show(
 )
 
 # %% [markdown]
-# (Boxes that are fixed can still be attached to wrong names: a mirrored 2 is no 2. For digits flipping is wrong altogether, as
-# in [01 · Data loading](01_data_loading.ipynb), and we do not train with it.)
+# (After a random crop some boxes lie outside of the image: `v2.SanitizeBoundingBoxes` removes them together with their labels.
+# And boxes that are right can still have wrong names: a mirrored 2 is no 2. For digits flipping is wrong altogether, as in
+# [01 · Data loading](01_data_loading.ipynb), and we do not train with it.)
 #
 # ## Non-maximum suppression
 #
@@ -546,7 +576,8 @@ print("truth hit by each detection:", match(iou(found, truths).tolist(), 0.5))
 # The second detection fits perfectly, and is a double: the first, with the higher score, has taken the box. Going down the ranked
 # list gives precision and recall after each detection. COCO makes one number of them: the precision is read at
 # **101 values of recall**, 0, 0.01 to 1, each time the best that is reached at that recall *or later*, and 0 where the
-# recall is never reached. Their mean is the average precision.
+# recall is never reached. Their mean is the average precision. Recall 2/5 must reach the point 0.40, so both are float64:
+# in float32, 0.4 is more than 2/5.
 
 
 # %%
@@ -557,7 +588,7 @@ def average_precision(scores, hits, truths):
     recall = right / truths
     precision = right / torch.arange(1, len(right) + 1)
     best_from_here = precision.flip(0).cummax(dim=0).values.flip(0)
-    points = torch.linspace(0, 1, 101).double()
+    points = torch.arange(101).double() / 100
     places = torch.searchsorted(recall, points)  # the first place with at least this recall
     return F.pad(best_from_here, (0, 1))[places].mean().item()
 
@@ -570,11 +601,12 @@ print(f"no hit: AP {average_precision(scores, scores < 0, 5):.4f}")
 
 # %%
 right = hits.cumsum(dim=0)
-recall, precision = right / 5, right / torch.arange(1, 8)
+recall, precision = right.double() / 5, right / torch.arange(1, 8)
 figure, axis = plt.subplots(figsize=(5.6, 3.2))
 envelope = precision.flip(0).cummax(dim=0).values.flip(0)
-places = torch.searchsorted(recall.double(), torch.linspace(0, 1, 101).double())
-axis.plot(torch.linspace(0, 1, 101), F.pad(envelope, (0, 1))[places], ".", label="the 101 points")
+points = torch.arange(101).double() / 100
+places = torch.searchsorted(recall, points)
+axis.plot(points, F.pad(envelope, (0, 1))[places], ".", label="the 101 points")
 axis.plot(
     recall, precision, "o-", color=COLOURS["found"], linewidth=1, label="after each detection"
 )
@@ -618,7 +650,7 @@ for name, ap in {
 # `mAP@0.5` uses the first threshold alone.
 
 # %%
-THRESHOLDS = torch.linspace(0.5, 0.95, 10).tolist()
+THRESHOLDS = [n / 100 for n in range(50, 100, 5)]
 
 
 def rank(detections, truths, label):
@@ -626,9 +658,10 @@ def rank(detections, truths, label):
     scores, hits, count = [], [], 0
     for (boxes, values, labels), (true_boxes, true_labels) in zip(detections, truths, strict=True):
         mine, wanted = labels == label, true_labels == label
-        overlap = iou(boxes[mine].double(), true_boxes[wanted].double()).tolist()
-        found = torch.tensor([match(overlap, threshold) for threshold in THRESHOLDS])
-        hits.append(found.view(len(THRESHOLDS), -1) >= 0 if overlap else torch.zeros(10, 0).bool())
+        hits.append(torch.zeros(len(THRESHOLDS), int(mine.sum()), dtype=torch.bool))
+        if mine.any() and wanted.any():
+            overlap = iou(boxes[mine].double(), true_boxes[wanted].double()).tolist()
+            hits[-1] = torch.tensor([match(overlap, limit) for limit in THRESHOLDS]) >= 0
         scores.append(values[mine])
         count += int(wanted.sum())
     return torch.cat(scores), torch.cat(hits, dim=1), count
@@ -646,14 +679,16 @@ def ap_table(detections, truths, classes):
 
 # %% [markdown]
 # A detection list is a tuple (boxes, scores, labels) for each image, best score first; a truth is (boxes, labels). Two toy
-# images with two classes, and `torchmetrics`, which calls COCO's own code:
+# images with two classes, and `torchmetrics`, which calls COCO's own code. (Its default points and thresholds are float32; we
+# pass ours.)
 
 # %%
 from torchmetrics.detection import MeanAveragePrecision
 
 
-def library_map(detections, truths, **options):
-    metric = MeanAveragePrecision(**options)
+def library_map(detections, truths):
+    points = [n / 100 for n in range(101)]
+    metric = MeanAveragePrecision(iou_thresholds=THRESHOLDS, rec_thresholds=points)
     found = [dict(zip(("boxes", "scores", "labels"), item, strict=True)) for item in detections]
     metric.update(found, [{"boxes": boxes, "labels": labels} for boxes, labels in truths])
     return metric.compute()
@@ -701,8 +736,9 @@ print("equal to torchmetrics:", same)
 #
 # A convolutional network with three strides of 2 turns 96 x 96 pixels into 12 x 12 cells. Each cell looks at the pixels
 # around its middle and answers two questions: *is there an object here, and which?* (a logit for each class), and *how far is
-# it from my middle to its left, upper, right and lower side?* (four distances). There are no anchor boxes to tune; the idea
-# is that of [FCOS](https://arxiv.org/abs/1904.01355) (2019).
+# it from my middle to its left, upper, right and lower side?* (four distances). There are no anchor boxes, the preset shapes
+# that older detectors correct and that somebody has to tune; the idea is that of
+# [FCOS](https://arxiv.org/abs/1904.01355) (2019).
 #
 # ### Which cell is responsible?
 # Training needs targets of fixed shape: for each cell a class, or -1 for background, and four distances in units of the stride. A
@@ -759,23 +795,24 @@ def to_boxes(sides):
     return torch.stack([x - left, y - top, x + right, y + bottom], dim=-3)
 
 
-returned, lost, off = 0, 0, 0.0
+returned, lost = 0, 0
 for scene_targets, (true_boxes, _) in zip(targets, truths, strict=True):
     seen = to_boxes(scene_targets[1:])[:, scene_targets[0] >= 0].T
-    overlap = iou(true_boxes, seen).max(dim=1).values
+    overlap = F.pad(iou(true_boxes, seen), (0, 1)).max(dim=1).values  # a scene may be empty
     returned += int((overlap > 0.999).sum())
     lost += int((overlap <= 0.999).sum())
 print(f"{returned} boxes come back, {lost} have no cell of their own")
+print("no responsible cell lies outside of its box:", bool((targets[:, 1:] >= 0).all()))
 
 # %%
 chosen = max(range(40), key=lambda index: objects[index] * cells[index].sum().item())
 figure, axis = plt.subplots(figsize=(4.4, 4.4))
 draw(axis, images[chosen], truths[chosen][0], [data.class_names[n] for n in truths[chosen][1]])
 axis.set(xticks=range(0, 97, 24), yticks=range(0, 97, 24), xlabel="pixels", ylabel="pixels")
-axis.plot(CELL_X.flatten(), CELL_Y.flatten(), ".", color="#94a4a2", markersize=2)
+axis.plot(CELL_X.flatten() - 0.5, CELL_Y.flatten() - 0.5, ".", color="#94a4a2", markersize=2)
 for y, x in cells[chosen].nonzero().tolist():
     left, top, right, bottom = (targets[chosen, 1:, y, x] * STRIDE).tolist()
-    cx, cy = middles[x].item(), middles[y].item()
+    cx, cy = middles[x].item() - 0.5, middles[y].item() - 0.5  # as in `draw`
     axis.plot([cx - left, cx + right], [cy, cy], color="#ffa90e", linewidth=0.8)
     axis.plot([cx, cx], [cy - top, cy + bottom], color="#ffa90e", linewidth=0.8)
     axis.plot(cx, cy, "o", color="#ffa90e", markersize=5)
@@ -791,8 +828,9 @@ show(
 # ### The loss
 # **Focal loss** for the classes: binary cross-entropy of each class logit, times (1 - p)², where p is the probability given to
 # the right answer. Background that is already recognised hardly counts any more, and the few cells that matter are heard.
-# **GIoU loss** for the boxes, in responsible cells only: IoU is what we are measured by, but where two boxes do
-# not touch it is 0 and has no slope; GIoU subtracts the share of empty room in the smallest box around both.
+# **GIoU loss** (generalised IoU) for the boxes, in responsible cells only: IoU is what we are measured by, but where two boxes
+# do not touch it is 0 and has no slope; GIoU subtracts the share of empty room in the smallest box around both. Ours always
+# touch, since both are measured from one cell middle; GIoU is the habit that stays safe when they do not.
 
 
 # %%
@@ -823,7 +861,10 @@ a, b = torch.rand(2, 500, 4) * 3 + 0.1
 signs = torch.tensor([-1, -1, 1, 1])
 theirs = generalized_box_iou_loss(a * signs, b * signs)
 print("GIoU loss equal to torchvision: ", torch.allclose(1 - giou(a, b), theirs, atol=1e-5))
-print(f"a recognised background (p = 0.95) counts {1 / 0.05**2:.0f} times less than before")
+less = 1 / 0.05**2
+print(
+    f"recognised background (p = 0.95) counts {less:.0f} times less than with plain cross-entropy"
+)
 
 # %% [markdown]
 # Together, for a scene: both parts added up and divided by its responsible cells; then the mean over the scenes. That
@@ -844,9 +885,9 @@ def detection_loss(outputs, targets):
 
 # %% [markdown]
 # ### The network
-# Six convolutions. Distances are positive, hence the softplus. One line matters more than it looks: the last bias. At the
-# start a sigmoid says 0.5, for each class in each cell, and nearly all of that is wrong. With a bias of -log(99) it says
-# 0.01.
+# Seven convolutions, the last one from features to answers. Distances are positive, hence the softplus. One line matters more
+# than it looks: the last bias. At the start a sigmoid says 0.5, for each class in each cell, and nearly all of that is wrong.
+# With a bias of -log(99) it says 0.01.
 
 
 # %%
@@ -912,7 +953,7 @@ plot_history(history, title="Training the detector")
 # ## From cells to boxes
 #
 # `predict` gives the outputs of all validation scenes in one pass. A cell's score for a class is the sigmoid of its logit. We
-# keep the 100 highest scores of a scene above 0.01, turn distances into corners, and leave out what lies outside of the image.
+# keep the 100 highest scores of a scene above 0.01, turn distances into corners, and clip the boxes at the border of the image.
 
 # %%
 raw, _ = predict(model, val_loader)
@@ -952,7 +993,7 @@ for column, index in enumerate(shown):
         axes[row, column].set_title(f"{name}: {len(boxes)}", fontsize=10)
 show(
     figure,
-    alt="Four validation scenes, twice. Above, all detections with a score over 0.3: two or three "
+    alt="Four validation scenes, twice. Above, all detections with a score over 0.3: several "
     "boxes around most objects. Below, after NMS: far fewer, each with its class; some objects "
     "keep two boxes, with two different names.",
 )
@@ -1000,26 +1041,28 @@ print("cutting at 0.5 costs more than 0.02:", best - measured["NMS, scores from 
 # %% [markdown]
 # ### Two thresholds, chosen on the validation part
 # The NMS threshold is chosen by mAP. Too low, and neighbours of one class that are both there are dropped; too high, and doubles
-# stay. Our objects overlap so little that only the second happens.
+# stay. Our objects overlap so little that the first costs next to nothing. Differences of a few thousandths are noise: another
+# seed would choose another value. So 0.5 stays unless another one is better by more than 0.01.
 
 # %% tags=["nbval-ignore-output"]
 by_overlap = {}
-for overlap in (0.2, 0.35, 0.5, 0.65, 0.8):
+for overlap in (0.05, 0.2, 0.5, 0.65, 0.8):
     found = [decode(outputs, overlap=overlap) for outputs in raw]
     by_overlap[overlap] = ap_table(found, val_truths, data.num_classes).nanmean().item()
     print(f"NMS at IoU {overlap:.2f}: mAP {by_overlap[overlap]:.3f}")
-overlap = max(by_overlap, key=by_overlap.get)
+best = max(by_overlap, key=by_overlap.get)
+overlap = best if by_overlap[best] > by_overlap[0.5] + 0.01 else 0.5
 detections = [decode(outputs, overlap=overlap) for outputs in raw]
 
 # %%
 mild = [value for key, value in by_overlap.items() if key < 0.7]
-print("from 0.2 to 0.65 mAP hardly changes, by less than 0.02:", max(mild) - min(mild) < 0.02)
+print("from 0.05 to 0.65 mAP hardly changes, by less than 0.02:", max(mild) - min(mild) < 0.02)
 print("at 0.8 doubles stay, and cost more than 0.01:", max(mild) - by_overlap[0.8] > 0.01)
 
 # %% [markdown]
 # The score threshold is for using the detector: which detections do we show? Matching goes from the best score down, so cutting the
 # list does not change the hits above the cut, and one ranked list of all classes gives precision, recall and F1 at
-# every threshold. We take the best F1; notebook 05 has other rules, for when a miss and a false alarm cost
+# every threshold, here at an IoU of 0.5. We take the best F1; notebook 05 has other rules, for when a miss and a false alarm cost
 # differently.
 
 # %%
@@ -1049,8 +1092,8 @@ right_axis.set(title=title, xlabel="IoU above which a box is dropped", ylabel="m
 show(
     figure,
     alt="Left, as the score threshold rises precision rises and recall falls; F1 has a broad "
-    "maximum in between, which is marked. Right, mAP against the NMS threshold: flat in the "
-    "middle, lower at 0.8.",
+    "maximum in between, which is marked. Right, mAP against the NMS threshold: flat up to 0.65, "
+    "lower at 0.8.",
 )
 
 # %% [markdown]
@@ -1058,25 +1101,28 @@ show(
 #
 # A single number says how much goes wrong, and nothing about what. We sort every shown detection into one kind (after
 # [TIDE](https://arxiv.org/abs/2008.08115), 2020): *good* and *loose* hits (IoU from 0.75, from 0.5), *doubles*, *wrong class*
-# with a good box, *poor box* of the right class (IoU from 0.1 to 0.5), and *background*, where nothing is. A truth without a hit
-# is *missed*.
+# with a box that would hit, *poor box* of the right class (IoU from 0.1 to 0.5), *both wrong* (such a box on an object of another
+# class), and *background*, where nothing is. A truth without a hit is *missed*.
 
 
 # %%
 def judge(detection, truth):
     """Return the kind of each detection, best score first, and the numbers of missed truths."""
     (boxes, _, labels), (true_boxes, true_labels) = detection, truth
-    taken, kinds = set(), []
-    for row, label in zip(iou(boxes, true_boxes), labels, strict=True):
-        of_class = torch.where(true_labels == label, row, 0)
+    taken, kinds, names = set(), [], F.pad(true_labels, (0, 1), value=-1)
+    overlaps = F.pad(iou(boxes, true_boxes), (0, 1))  # one column of zeros: a scene may be empty
+    for row, label in zip(overlaps, labels, strict=True):
+        of_class = torch.where(names == label, row, 0)
         best, value = int(of_class.argmax()), of_class.max()
         if value >= 0.5:
             kind = "double" if best in taken else "good" if value >= 0.75 else "loose"
             taken.add(best)
         elif row.max() >= 0.5:
             kind = "wrong class"
+        elif value >= 0.1:
+            kind = "poor box"
         else:
-            kind = "poor box" if value >= 0.1 else "background"
+            kind = "both wrong" if row.max() >= 0.1 else "background"
         kinds.append(kind)
     return kinds, sorted(set(range(len(true_labels))) - taken)
 
@@ -1085,7 +1131,7 @@ def above(detection, threshold):
     return tuple(part[detection[1] >= threshold] for part in detection)
 
 
-KINDS = ("good", "loose", "double", "wrong class", "poor box", "background", "missed")
+KINDS = ["good", "loose", "double", "wrong class", "poor box", "both wrong", "background", "missed"]
 
 # %% tags=["nbval-ignore-output"]
 import pandas as pd
@@ -1108,13 +1154,15 @@ without, by_class, for_all = (kinds[name] for name in ways)
 print("hits and misses add up:", by_class[["good", "loose", "missed"]].sum() == true_count)
 print("NMS takes away at least 9 of 10 doubles:", by_class["double"] * 10 <= without["double"])
 print("one NMS for all leaves fewer wrong names:", for_all["wrong class"] < by_class["wrong class"])
-print("but more misses:", for_all["missed"] > by_class["missed"])
+print("but no fewer misses:", for_all["missed"] >= by_class["missed"])
+empty_scene = torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)
+print("an empty scene:", judge((one, torch.ones(1), torch.tensor([3])), empty_scene))
 
 # %% [markdown]
-# The last column is the "mistake" from above, and here it is none to laugh at: our objects never share enough of their boxes to be
-# dropped for one another, so one NMS for all classes only takes away second names of the same box. It pays with the cases in
-# which the second name was the right one. Which list is better depends on what you do with it; AP prefers to have
-# both names, ranked:
+# The last column is the "mistake" from above. One NMS for all takes away many second names. It pays with some objects: their
+# right name had the lower score. (Neighbours hardly suffer at 0.5, as no two true boxes overlap by more than 0.25. But predicted
+# boxes overlap more than true ones, so at lower thresholds they do.) Which list is better depends on what you do with it; AP
+# prefers to have both names, ranked:
 
 # %% tags=["nbval-ignore-output"]
 for name, found in ways.items():
@@ -1126,7 +1174,8 @@ together = max((iou(b, b) - torch.eye(len(b))).max().item() for b, _ in truths +
 print(f"largest IoU of two true boxes: {together:.2f}")
 
 # %% [markdown]
-# One picture of each. Blue and dashed is the truth, orange and solid the detection in question.
+# One picture of each. Blue and dashed is the truth, orange and solid the detection in question; a kind
+# that does not occur says so.
 
 # %%
 examples = {}
@@ -1140,8 +1189,8 @@ for index, (detection, truth) in enumerate(zip(detections, val_truths, strict=Tr
         examples.setdefault("missed", (index, truth[0][missed[:1]], ["missed"]))
 
 # %%
-figure, axes = plt.subplots(1, len(KINDS), figsize=(11.4, 2.1))
-for axis, kind in zip(axes, KINDS, strict=True):
+figure, axes = plt.subplots(2, 4, figsize=(8.6, 4.6))
+for axis, kind in zip(axes.flat, KINDS, strict=True):
     axis.set_title(kind, fontsize=10)
     if kind in examples:
         index, box, texts = examples[kind]
@@ -1156,19 +1205,19 @@ for axis, kind in zip(axes, KINDS, strict=True):
         axis.set(xticks=[], yticks=[])
 show(
     figure,
-    alt="Seven validation scenes, one for each kind of detection: good hit, loose hit, double, "
-    "wrong class, poor box, background, and missed object; one that does not occur says none. "
+    alt="Eight panels, a scene for each kind of detection: good hit, loose hit, double, wrong "
+    "class, poor box, both wrong, background, missed object; one that does not occur says none. "
     "True boxes are dashed in blue, the detection is orange, the missed object red.",
 )
 
 # %% [markdown]
 # ### Small objects
 # We compose new scenes from the validation digits in which all objects have about the same height, and everything else is the
-# same.
+# same. The smallest size is the lower end of what the detector was trained on.
 
 # %% tags=["nbval-ignore-output"]
 by_size = {}
-for low, high in ((14, 17), (20, 24), (28, 34), (38, 44)):
+for low, high in ((16, 18), (20, 24), (28, 34), (38, 44)):
     random = np.random.default_rng(7)
     composed = [compose(data.val, random, low, high) for _ in range(150)]
     sized = torch.stack([scene for scene, _, _ in composed])
@@ -1193,8 +1242,8 @@ show(
 )
 
 # %%
-small, large = by_size["14 to 17"], by_size["28 to 34"]
-print("mAP@0.5 of the smallest is at least 0.15 lower:", small[0] < large[0] - 0.15)
+small, large = by_size["16 to 18"], by_size["28 to 34"]
+print("mAP@0.5 of the smallest is at least 0.1 lower:", small[0] < large[0] - 0.1)
 print("at 0.75 they lose even more:", large[1] - small[1] > large[0] - small[0])
 share = (all_boxes[:, 2:] - all_boxes[:, :2]).prod(dim=1) < 32**2
 print(
@@ -1209,7 +1258,8 @@ print(
 #
 # Before the network is praised: how far does a method without one get? A classical pipeline **finds** bright connected regions
 # (blur, threshold, label), and a classifier **names** each of them, with one class more for "nothing". Propose, then
-# classify: that was the plan of R-CNN (2014), too.
+# classify: that was the plan of R-CNN (2014), too. A comparison is fair if both get the same: the same scenes, epochs and
+# learning rate schedule, and the same right to name several classes for one box.
 
 # %%
 from scipy import ndimage
@@ -1267,16 +1317,15 @@ def named_regions(images, truths):
 # %% tags=["nbval-ignore-output"]
 naming = {
     name: make_loader(named_regions(*part), shuffle=name == "train")
-    for name, part in {
-        "train": (images[:1000], truths[:1000]),
-        "val": (val_images, val_truths),
-    }.items()
+    for name, part in {"train": (images, truths), "val": (val_images, val_truths)}.items()
 }
 classifier = SmallCNN((data.input_shape[0], 28, 28), data.num_classes + 1).to(device)
 optimizer_of_names = torch.optim.AdamW(classifier.parameters(), lr=3e-3)
-names = fit(
-    classifier, naming["train"], naming["val"], nn.CrossEntropyLoss(), optimizer_of_names, epochs=4
-)
+steps = EPOCHS * len(naming["train"])
+scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer_of_names, 3e-3, total_steps=steps)
+options = {"epochs": EPOCHS, "scheduler": scheduler, "clip_norm": 5.0}
+loss_and_optimizer = nn.CrossEntropyLoss(), optimizer_of_names
+fit(classifier, naming["train"], naming["val"], *loss_and_optimizer, **options)
 
 
 # %%
@@ -1287,21 +1336,28 @@ def classical(images):
     shares = predict(classifier, loader).logits.softmax(dim=1)[:, :-1]
     found = []
     for place, share in zip(boxes, shares.split([len(b) for b in boxes]), strict=True):
-        scores, labels = share.max(dim=1)
-        order = scores.argsort(descending=True)
-        found.append((place[order], scores[order], labels[order]))
+        scores, numbers = share.flatten().sort(descending=True)
+        numbers, scores = numbers[scores > 0.01], scores[scores > 0.01]
+        box, label = numbers // data.num_classes, numbers % data.num_classes
+        found.append((place[box], scores, label))
     return found
 
 
 # %% [markdown]
-# How good are the two halves, each for itself? The classifier is measured on the regions of the validation scenes, the regions by
-# the share of true boxes that one of them fits.
+# How good are the two halves, each for itself? The classifier is measured on those regions of the validation scenes that hold an
+# object, the regions by the share of true boxes that one of them fits.
 
-# %%
+# %% tags=["nbval-ignore-output"]
+logits, wanted = predict(classifier, naming["val"])
+holds = wanted < data.num_classes
+named = (logits.argmax(dim=1) == wanted)[holds].float().mean().item()
 proposed = [regions(image, level) for image in val_images]
 reached = [best_overlap(t, p).values for (t, _), p in zip(val_truths, proposed, strict=True)]
 reached = (torch.cat(reached) >= 0.5).float().mean().item()
-print("it names well what it finds, accuracy above 0.8:", names.val[-1].accuracy > 0.8)
+print(f"objects named rightly {named:.1%}, true boxes fitted by a region {reached:.1%}")
+
+# %%
+print("it names well what it finds, accuracy above 0.8:", named > 0.8)
 print("but it finds fewer than 9 of 10 objects:", reached < 0.9)
 
 # %% [markdown]
@@ -1322,14 +1378,14 @@ def detect(images):
     return [decode(output, overlap) for output in outputs]
 
 
-rows, tables = {}, {}
+rows, tables, finds = {}, {}, {}
 for name, method in {"grid detector": detect, "classical": classical}.items():
     started = time.perf_counter()
-    found = method(test_images)
+    finds[name] = method(test_images)
     seconds = time.perf_counter() - started
-    tables[name] = ap_table(found, test_truths, data.num_classes)
-    best = {"mAP@0.5": tables[name][:, 0], "mAP@0.75": tables[name][:, 5], "mAP": tables[name]}
-    rows[name] = {key: round(value.nanmean().item(), 3) for key, value in best.items()}
+    table = tables[name] = ap_table(finds[name], test_truths, data.num_classes)
+    means = {"mAP@0.5": table[:, 0], "mAP@0.75": table[:, 5], "mAP@0.50:0.95": table}
+    rows[name] = {key: round(value.nanmean().item(), 3) for key, value in means.items()}
     rows[name]["images/s"] = round(len(test_images) / seconds)
 print(pd.DataFrame(rows).T)
 
@@ -1340,13 +1396,35 @@ print("the grid detector has the higher mAP@0.5:", (grid[0] > plain[0] + 0.05).i
 lead = (grid - plain).tolist()
 print("its lead at an IoU of 0.85 is less than half of that at 0.5:", lead[7] < 0.5 * lead[0])
 print("and the higher mAP:", (grid.mean() > plain.mean() + 0.02).item())
-print(
-    "validation mAP was no lucky draw:", abs(grid.mean() - max(by_overlap.values())).item() < 0.08
-)
+apart = abs(grid.mean().item() - by_overlap[overlap])
+print("test mAP is within 0.08 of validation mAP:", apart < 0.08)
 
 # %% [markdown]
-# The speed is that of your machine, for 300 scenes at once. And the lead has its reason: the network *finds* more. Where the
-# threshold separates an object cleanly, the classical box is as tight, as the left figure shows.
+# The speed is that of your machine, for 300 scenes at once. Where does the lead come from? We ask which true boxes are fitted with
+# an IoU of 0.5 or more, by any detection and by those above the chosen score, and how tightly, where both methods fit.
+
+# %% tags=["nbval-ignore-output"]
+finds["grid detector, shown"] = [above(found, threshold) for found in finds["grid detector"]]
+fits = {}
+for name, each in finds.items():
+    best = [best_overlap(t, f[0]).values for (t, _), f in zip(test_truths, each, strict=True)]
+    fits[name] = torch.cat(best)
+both = (fits["grid detector, shown"] >= 0.5) & (fits["classical"] >= 0.5)
+for name, best in fits.items():
+    share = (best >= 0.5).float().mean()
+    print(f"{name:21} fits {share:.0%}, median IoU where both fit {best[both].median():.3f}")
+
+# %%
+middle = {name: best[both].median().item() for name, best in fits.items()}
+reach = {name: (best >= 0.5).float().mean().item() for name, best in fits.items()}
+print("the network fits more objects:", reach["grid detector"] > reach["classical"] + 0.05)
+tighter = middle["grid detector, shown"] - middle["classical"]
+print("where both fit, their boxes are about as tight, within 0.05:", abs(tighter) < 0.05)
+
+# %% [markdown]
+# The network reaches nearly every object, many of them with a low score only: AP rewards that, and a score threshold gives
+# most of it away again. (Its first median is the best of many tries.) Where the classical method separates an object
+# cleanly, its box is as good.
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.3), width_ratios=(1, 1.5))
@@ -1357,7 +1435,7 @@ axes[0].legend(loc="lower left")
 places = np.arange(data.num_classes)
 for shift, (name, table) in zip((-0.2, 0.2), tables.items(), strict=True):
     axes[1].bar(places + shift, table[:, 0].nan_to_num(), width=0.38, label=name)
-axes[1].set(title="Each class at IoU 0.5", ylabel="AP", ylim=(0, 1))
+axes[1].set(title="Each class at IoU 0.5 (colours as on the left)", ylabel="AP", ylim=(0, 1))
 axes[1].set_xticks(places, data.class_names)
 if max(map(len, data.class_names)) > 3:
     plt.setp(axes[1].get_xticklabels(), rotation=45, ha="right")
@@ -1380,13 +1458,13 @@ figure.suptitle("Test scenes: truth dashed in blue, detections with their scores
 show(
     figure,
     alt="The first eight test scenes with true boxes dashed in blue and the shown detections in "
-    "orange, each with its class and score. Most of the pairs of boxes nearly coincide.",
+    "orange, each with its class and score. Most pairs nearly coincide; some objects are missed.",
 )
 
 # %% [markdown]
 # ### What goes with the weights
-# For a detector the card has to name the IoU thresholds of its mAP and both thresholds that were chosen. Without them nobody can
-# repeat its numbers.
+# For a detector the card has to name the IoU thresholds of its mAP, both thresholds that were chosen, and how pixels are
+# prepared. Without them nobody can repeat its numbers.
 
 # %% tags=["nbval-ignore-output"]
 from course_utils import write_model_card
@@ -1396,7 +1474,8 @@ card = write_model_card(
     root / "detector.pt",
     model,
     title=f"A detector for scenes composed from {data.name}",
-    purpose=f"Takes scenes of {SIDE} x {SIDE}. NMS at IoU {overlap}, scores from {threshold:.2f}.",
+    purpose=f"Takes {SIDE} x {SIDE} pixels / 255, minus {mean:.4f}, divided by {std:.4f}. "
+    f"NMS at IoU {overlap}, scores from {threshold:.2f}.",
     data=f"Generated scenes: {len(images)} to train, {len(val_images)} to choose thresholds, "
     f"{len(test_images)} to test once, each composed from images of its own part.",
     class_names=data.class_names,
@@ -1405,7 +1484,7 @@ card = write_model_card(
     }
     | {"test mAP@0.5 of the classical baseline": rows["classical"]["mAP@0.5"]},
     limits="Only tested on generated scenes, 1 to 4 objects of 16 to 44 pixels. No photographs. "
-    "Objects below 17 pixels are found much less often.",
+    "Objects of 16 to 18 pixels are found less often; smaller ones were not trained.",
 )
 print(card.read_text())
 
@@ -1413,6 +1492,8 @@ print(card.read_text())
 text = card.read_text()
 print("the baseline is in it:", "classical baseline" in text)
 print("both thresholds are in it:", f"IoU {overlap}" in text and f"{threshold:.2f}" in text)
+print("how to prepare pixels is in it:", f"{mean:.4f}" in text and f"{std:.4f}" in text)
+print("mAP has its IoU thresholds:", "mAP@0.50:0.95" in text)
 print("generated data are called generated:", "Generated scenes" in text)
 workplace.cleanup()
 

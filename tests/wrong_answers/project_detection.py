@@ -30,6 +30,7 @@ WRONG: dict[str, dict[str, str]] = {
         _IOU.format(w=_W, h=_H, r="shared / min(area_a, area_b)"): "smaller box|share of one box",
         _IOU.format(w=_W, h=_H, r="shared"): "shared area; divide",
         _IOU.format(w=_W, h=_H, r="shared / (area_a + area_b - shared)"): "ZeroDivisionError",
+        _IOU.format(w=_W, h=_H, r="shared / max(area_a + area_b - shared, 1)"): "0 to 1 is a scale",
         _IOU.format(w=_W, h=_H, r="[shared, area_a]"): "one number",
         "def box_overlap(a, b):\n"
         "    import torch\n    from torchvision.ops import box_iou\n"
@@ -84,6 +85,26 @@ WRONG: dict[str, dict[str, str]] = {
         "def keep(overlaps, scores, labels, threshold):\n"
         "    return scores.argsort(descending=True).tolist()": "nothing was dropped",
         "def keep(overlaps, scores, labels, threshold):\n    return scores > threshold": "list of numbers",
+        "def keep(overlaps, scores, labels, threshold):\n"
+        "    order, kept = scores.argsort(descending=True).tolist(), []\n"
+        "    while order:\n"
+        "        kept.append(order.pop(0))\n"
+        "        for other in order:\n"
+        "            if labels[other] == labels[kept[-1]] and overlaps[other, kept[-1]] > threshold:\n"
+        "                order.remove(other)\n"
+        "    return kept": "list that the loop runs over",
+        _KEEP.format(
+            d="True",
+            body="if all(overlaps[number, k] <= threshold or labels[k] != labels[number] for k in kept):\n"
+            "            kept.append(number)",
+            r="[k for k in kept if scores[k] > threshold]",
+        ): "not for scores",
+        _KEEP.format(
+            d="True",
+            body="if labels[number] or all(overlaps[number, k] <= threshold or labels[k] for k in kept):\n"
+            "            kept.append(number)",
+            r="kept",
+        ): "every class",
     },
     "ap_of_list": {
         _AP.format(t="sum(hits)", p=_BEST, n=101, r="sum(points) / 101"): "hits / truths",
@@ -95,6 +116,15 @@ WRONG: dict[str, dict[str, str]] = {
         ): "or later",
         _AP.format(t="truths", p=_BEST.replace("100", "10"), n=11, r="sum(points) / 11"): "VOC 2007",
         _AP.format(t="truths", p=_BEST, n=101, r="sum(points) / 100"): "not 100",
+        _AP.format(t="truths", p=_BEST.replace("100", "99"), n=100, r="sum(points) / 100"): "100 points",
+        "def ap_of_list(hits, truths):\n"
+        "    import torch\n    from torch.nn import functional as F\n"
+        "    if not hits:\n        return 0.0\n"
+        "    right = torch.tensor(hits).double().cumsum(0)\n"
+        "    precision = right / torch.arange(1, len(hits) + 1)\n"
+        "    best = precision.flip(0).cummax(0).values.flip(0)\n"
+        "    places = torch.searchsorted(right / truths, torch.linspace(0, 1, 101).double())\n"
+        "    return F.pad(best, (0, 1))[places].mean().item()": "n / 100",
         _AP.format(t="truths", p=_BEST, n=101, r="sum(points)"): "divide the sum by 101",
         _AP.format(t="truths", p=_BEST, n=101, r="points"): "one number",
         _AP.format(t="truths", p=_BEST.replace(", default=0.0", ""), n=101, r="sum(points) / 101"): "raised ValueError",
