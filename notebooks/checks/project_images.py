@@ -1,6 +1,8 @@
 """Checks of notebook 11."""
 
+import operator
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
 
 import torch
@@ -21,6 +23,10 @@ def parse_line(function: Callable[[str], Any]) -> str | None:
         return f"a pair (path, label) is wanted, not {result!r}. Hint: return path, int(label)."
     if found == ("train/ship/0148.jpg", "8"):
         return "the label is still a str. Hint: int(label)."
+    if isinstance(found[0], PurePath):
+        return "the path is a Path, but a str was asked for. Hint: return the path as a str, as it is in the line."
+    if type(found[1]) is not int:
+        return f"the label is a {type(found[1]).__name__}, not an int. Hint: int(label)."
     for line, want, hint in (
         ("train/ship/0148.jpg 8\n", ("train/ship/0148.jpg", 8), "path first, then the label as an int."),
         ("cat.png 10\n", ("cat.png", 10), "class numbers may have more than one digit."),
@@ -30,6 +36,11 @@ def parse_line(function: Callable[[str], Any]) -> str | None:
             "split only once, from the right: rpartition or rsplit.",
         ),
         ("cat.png 3\r\n", ("cat.png", 3), "strip takes off \\r as well as \\n."),
+        (
+            "my  photos/cat.png 3\n",
+            ("my  photos/cat.png", 3),
+            "two spaces in a path are two; do not split and join them.",
+        ),
         ("  cat.png   3 \n", ("cat.png", 3), "strip the line first, and the path after splitting."),
         ('"my photos/cat 1.png" 3\n', ("my photos/cat 1.png", 3), "take off a quote at both ends of the path."),
         ("photo #2.png 3\n", ("photo #2.png", 3), "only a line that begins with # is a comment."),
@@ -41,7 +52,7 @@ def parse_line(function: Callable[[str], Any]) -> str | None:
             return f"{line!r} is a good line, but it raised {type(error).__name__}. Hint: {hint}"
         if found != want:
             return f"{line!r} gives {found!r}, not {want!r}. Hint: {hint}"
-    for line in ("\n", "", "   \r\n", "# by Ann, 2024\n", "  # cat.png 3\n"):
+    for line in ("\n", "", "   \r\n", "# by Ann, 2024\n", "  # cat.png 3\n", "#cat.png 3\n"):
         try:
             found = function(line)
         except (ValueError, IndexError, TypeError) as error:
@@ -53,6 +64,9 @@ def parse_line(function: Callable[[str], Any]) -> str | None:
         ("cat.png three\n", "test the label, for example with isdecimal."),
         ("cat.png -1\n", "a class number is not negative; label.isdecimal() refuses the sign."),
         ("cat.png 1.5\n", "a class number is whole; label.isdecimal() refuses the point."),
+        ("cat.png +1\n", "int would take the sign; label.isdecimal() refuses it."),
+        ("cat.png 1_0\n", "int would read 1_0 as 10; label.isdecimal() refuses it."),
+        ('"" 3\n', "between the quotes there is no path; look whether it is empty after you took them off."),
         ("7\n", "a label without a path is no line of a list."),
     ):
         try:
@@ -84,7 +98,11 @@ def receptive_field(function: Callable[[list[tuple[int, int]]], Any]) -> str | N
             summed += kernel - 1
             wrong_distance += (kernel - 1) * stride
         found = call(function, list(given))
-        if isinstance(found, bool) or not isinstance(found, (int, float)):
+        try:
+            found = found if isinstance(found, float) else operator.index(found)  # of NumPy and PyTorch, too
+        except (TypeError, ValueError):
+            return f"one number is wanted, not {found!r}. Hint: return the width."
+        if isinstance(found, bool):
             return f"one number is wanted, not {found!r}. Hint: return the width."
         if found == width:
             continue
@@ -115,7 +133,9 @@ def freeze(function: Callable[[nn.Sequential], Any]) -> str | None:
     """A small network: look at the modes, then train two steps and compare the features."""
     torch.manual_seed(0)
     features = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5))
-    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.5), nn.Linear(4, 3))
+    head = nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.5), nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)
+    )
     net = nn.Sequential(features, head).eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     found = call(function, net)
@@ -124,6 +144,8 @@ def freeze(function: Callable[[nn.Sequential], Any]) -> str | None:
     parameters = list(found)
     if not all(isinstance(parameter, torch.Tensor) for parameter in parameters):
         return "the list must hold parameters. Hint: parameters(), not named_parameters()."
+    if not all(isinstance(parameter, nn.Parameter) for parameter in parameters):
+        return "these tensors do not learn: state_dict holds detached ones. Hint: list(net[1].parameters())."
     if any(not torch.equal(before[name], value) for name, value in net.state_dict().items()):
         return "weights have changed in the call. Hint: freezing only sets modes and requires_grad."
     own, theirs = ({id(parameter) for parameter in part.parameters()} for part in net)
@@ -136,11 +158,14 @@ def freeze(function: Callable[[nn.Sequential], Any]) -> str | None:
         return "the head has no gradients any more. Hint: requires_grad = False for net[0].parameters() only."
     if any(parameter.requires_grad for parameter in features.parameters()):
         return "the features still get gradients. Hint: requires_grad = False for each of net[0].parameters()."
-    if any(module.training for module in features.modules()):
+    awake = [type(module).__name__ for module in features.modules() if module.training]
+    if any("BatchNorm" in name for name in awake):
         return (
             "BatchNorm in the features is in training mode, so its running statistics will move. Hint: net[0].eval(), after "
             "net.train()."
         )
+    if awake:
+        return f"{awake[-1]} in the features is in training mode. Hint: net[0].eval() puts all of its modules to rest."
     if not all(module.training for module in head.modules()):
         return "the head's Dropout is off. Hint: net.train() first, then net[0].eval()."
     if not net.training:

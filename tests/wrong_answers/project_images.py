@@ -23,6 +23,26 @@ WRONG = {
         P + "    line = line.strip()\n    if not line or line[0] == '#':\n        return None\n"
         "    path, _, label = line.rpartition(' ')\n    if not label.isdecimal():\n        return None\n"
         "    return path.strip().strip('\"'), int(label)": "is bad, but gives None",
+        P + "    path, label = line.strip().rsplit(maxsplit=1)\n    return Path(path), int(label)": "path as a str",
+        P
+        + "    path, label = line.strip().rsplit(maxsplit=1)\n    return path, torch.tensor(int(label))": "is a Tensor, not an int",
+        P + "    line = line.strip()\n    if not line or line[0] == '#':\n        return None\n"
+        "    *path, label = line.split()\n    return ' '.join(path).strip('\"'), int(label)": "two spaces in a path",
+        P + "    line = line.strip()\n    if not line or line.startswith('# '):\n        return None\n"
+        "    path, _, label = line.rpartition(' ')\n"
+        "    return path.strip().strip('\"'), int(label)": "look how it begins",
+        P + "    line = line.strip()\n    if not line or line[0] == '#':\n        return None\n"
+        "    path, _, label = line.rpartition(' ')\n"
+        "    if not path or not label.lstrip('+').isdecimal():\n        raise ValueError(line)\n"
+        "    return path.strip().strip('\"'), int(label)": "take the sign",
+        P + "    line = line.strip()\n    if not line or line[0] == '#':\n        return None\n"
+        "    path, _, label = line.rpartition(' ')\n"
+        "    if not path or not label.replace('_', '').isdecimal():\n        raise ValueError(line)\n"
+        "    return path.strip().strip('\"'), int(label)": "1_0 as 10",
+        P + "    line = line.strip()\n    if not line or line[0] == '#':\n        return None\n"
+        "    path, _, label = line.rpartition(' ')\n"
+        "    if not path or not label.isdecimal():\n        raise ValueError(line)\n"
+        "    return path.strip().strip('\"'), int(label)": "between the quotes there is no path",
     },
     "receptive_field": {
         R + "    return 1 + sum(k - 1 for k, s in layers)": "further apart",
@@ -49,8 +69,21 @@ WRONG = {
         "    return list(net[1].parameters())": "head has no gradients",
         F + "    net.train()\n    net[0].eval()\n    for p in net[0].parameters():\n        p.requires_grad = False\n"
         "    return list(net.parameters())": r"those of net\[1\] only",
+        F
+        + "    net.train()\n    net[0].eval().requires_grad_(False)\n    return list(net[1].state_dict().values())": "state_dict",
+        F + "    net.train()\n    net[0].eval().requires_grad_(False)\n"
+        "    return list(net[1][-1].parameters())": "the head has 4 parameters, the list 2",
+        F + "    net.train()\n    net[0].requires_grad_(False)\n    net[0][1].eval()\n"
+        "    return list(net[1].parameters())": "Dropout in the features is in training mode",
         F + "    net.train()\n    net[0].eval().requires_grad_(False)\n    return net[1]": "module was returned",
         F + "    net.train()\n    net[0].eval().requires_grad_(False)\n"
         "    return [p for p in net.parameters() if not p.requires_grad]": r"those of net\[1\] only",
     },
+}
+RIGHT = {
+    "receptive_field": [
+        R
+        + "    width, d = torch.tensor(1), 1\n    for k, s in layers:\n        width = width + (k - 1) * d\n        d *= s\n"
+        "    return width",
+    ],
 }
