@@ -171,7 +171,9 @@ def main(prefixes: list[str]) -> int:
         print(f"No file in {SOURCES.relative_to(ROOT)} starts with {' or '.join(prefixes)}.", file=sys.stderr)
         return 1
     readme = ROOT / "README.md"
-    readme.write_text(stamp_readme(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    text = readme.read_text(encoding="utf-8")
+    if stamp_readme(text) != text:
+        readme.write_text(stamp_readme(text), encoding="utf-8")
     failed = 0
     for source in sources:
         started = time.perf_counter()

@@ -188,7 +188,8 @@ print("with the copies at least 8 points better:", with_copies > honest + 0.08)
 
 # %%
 val_rows = corpus[(by_file == "val").values]
-shuffled = [" ".join(random.sample(s.split(), len(s.split()))) for s in val_rows["sentence"]]
+draw = random.Random(42)
+shuffled = [" ".join(draw.sample(s.split(), len(s.split()))) for s in val_rows["sentence"]]
 print("shuffled:", shuffled[0])
 same = bag.predict(shuffled) == bag.predict(val_rows["sentence"])
 print(f"answers that stay the same when words are shuffled: {same.mean():.0%}")
