@@ -7,6 +7,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import numpy as np
+import torch
+
 
 def check(stub_hint: str, praise: str) -> Callable[[Callable[..., str | None]], Callable[..., None]]:
     """Turn a function that returns what is wrong with an answer, or None, into a check.
@@ -46,3 +49,22 @@ def call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
 def pair(result: Any) -> tuple[Any, Any] | None:
     """Return a tuple or list of two as a tuple, or None if ``result`` is something else."""
     return (result[0], result[1]) if isinstance(result, (tuple, list)) and len(result) == 2 else None
+
+
+def as_number(found: Any) -> float | None:
+    """Return a float, tensor or array of one value as a float, or None if ``found`` is something else."""
+    try:
+        return None if isinstance(found, (bool, str)) else float(found)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+def as_table(found: Any) -> torch.Tensor | None:
+    """Return a tensor, array, data frame or nested list as float64, or None if ``found`` is something else."""
+    try:
+        if isinstance(found, (list, tuple)):  # of lists, tensors or arrays
+            found = np.array([np.asarray(row) for row in found])
+        plain = found if isinstance(found, torch.Tensor) else np.array(found)
+        return torch.as_tensor(plain).detach().cpu().double()
+    except (TypeError, ValueError, RuntimeError):
+        return None

@@ -4,29 +4,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 
-from checks import Untouched, call, check
-
-
-def _number(found: Any) -> float | None:
-    """Return a float, tensor or array of one value as a float, or None if ``found`` is something else."""
-    try:
-        return None if isinstance(found, (bool, str)) else float(found)
-    except (TypeError, ValueError, RuntimeError):
-        return None
-
-
-def _table(found: Any) -> torch.Tensor | None:
-    """Return a tensor, array, data frame or nested list as float64, or None if ``found`` is something else."""
-    try:
-        if isinstance(found, (list, tuple)):  # of lists, tensors or arrays
-            found = np.array([np.asarray(row) for row in found])
-        plain = found if isinstance(found, torch.Tensor) else np.array(found)
-        return torch.as_tensor(plain).detach().cpu().double()
-    except (TypeError, ValueError, RuntimeError):
-        return None
+from checks import Untouched, as_number, as_table, call, check
 
 
 def _answers(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,7 +30,7 @@ def confusion(function: Callable[..., Any]) -> str | None:
         classes = len(want)
         y_true, y_pred = _answers(want)
         given = y_true.clone(), y_pred.clone()
-        found = _table(call(function, *given, classes))
+        found = as_table(call(function, *given, classes))
         if found is None:
             return "a table of counts is wanted. Hint: return a tensor of shape (classes, classes)."
         if problem := _matrix_problem(found, want):
@@ -102,8 +82,8 @@ def macro_f1(function: Callable[..., Any]) -> str | None:
     matrix = torch.tensor([[9, 1, 0], [6, 4, 0], [3, 1, 0]])
     given = matrix.clone()
     result = call(function, given)
-    table = _table(result)
-    found = _number(result)
+    table = as_table(result)
+    found = as_number(result)
     if found is None:
         if table is not None and table.numel() == 3:
             return "three numbers are one for each class. Hint: return their mean."
@@ -140,7 +120,7 @@ def macro_f1(function: Callable[..., Any]) -> str | None:
         )
     if not torch.equal(given, matrix):
         return "the matrix has changed after the call. Hint: functions that end in _ write into it; work on matrix.clone()."
-    absent = _number(call(function, torch.tensor([[2, 1, 0], [0, 3, 0], [0, 0, 0]])))
+    absent = as_number(call(function, torch.tensor([[2, 1, 0], [0, 3, 0], [0, 0, 0]])))
     if absent is None or not abs(absent - (0.8 + 6 / 7) / 3) < 1e-4:
         hint = "row + column is 0 there, so clamp_min(1) before dividing."
         if absent is not None and abs(absent - (0.8 + 6 / 7) / 2) < 1e-4:
@@ -149,7 +129,7 @@ def macro_f1(function: Callable[..., Any]) -> str | None:
             f"where a class neither occurs nor is predicted it gives {'no number' if absent is None else f'{absent:.3f}'}, "
             f"not {(0.8 + 6 / 7) / 3:.3f}. Hint: {hint}"
         )
-    perfect = _number(call(function, torch.tensor([[3, 0], [0, 5]])))
+    perfect = as_number(call(function, torch.tensor([[3, 0], [0, 5]])))
     if perfect is None or abs(perfect - 1) > 1e-4:
         hint = "take the number of classes from the matrix."
         if perfect is not None and abs(perfect - 1) < 0.05:
@@ -172,7 +152,7 @@ def best_threshold(function: Callable[..., Any]) -> str | None:
     order = torch.tensor([3, 0, 7, 2, 9, 1, 5, 8, 4, 6])
     scores, targets = torch.tensor(SCORES)[order], torch.tensor(TARGETS)[order]
     given = scores.clone(), targets.clone()
-    found = _number(call(function, *given, 0.7))
+    found = as_number(call(function, *given, 0.7))
     if found is None:
         return "one number is wanted. Hint: return the threshold alone."
     said = f"for a precision of 0.7 it gives {found:.3f}, not 0.706. Hint: "
@@ -201,16 +181,16 @@ def best_threshold(function: Callable[..., Any]) -> str | None:
         (0.5, 0.408, "all positives are found at 0.408; lower ones find no more, so the highest of them is wanted."),
         (1.0, 0.904, "use the argument min_precision, not a fixed number."),
     ):
-        found = _number(call(function, scores.clone(), targets.clone(), minimum))
+        found = as_number(call(function, scores.clone(), targets.clone(), minimum))
         if found is None or not abs(found - want) < 1e-4:
             return f"for a precision of {minimum:g} it gives {_shown(found)}, not {want:g}. Hint: {hint}"
     tied = torch.tensor([0.9, 0.6, 0.6, 0.6, 0.2])
-    found = _number(call(function, tied, torch.tensor([1, 1, 0, 0, 0]), 0.6))
+    found = as_number(call(function, tied, torch.tensor([1, 1, 0, 0, 0]), 0.6))
     if found is None or not abs(found - 0.9) < 1e-4:
         said = f"samples with equal scores are called together, but it gives {_shown(found)}, not 0.9. Hint: "
         return said + "scores >= threshold for each."
     try:
-        found = _number(call(function, torch.tensor([0.9, 0.5]), torch.tensor([0, 1]), 0.9))
+        found = as_number(call(function, torch.tensor([0.9, 0.5]), torch.tensor([0, 1]), 0.9))
     except Untouched:
         found = None
     if found != math.inf:

@@ -6,20 +6,12 @@ from typing import Any
 
 import torch
 
-from checks import call, check
+from checks import as_number, call, check
 
 
 def _batch(answers: list[int], targets: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return logits whose argmax are ``answers``, and the targets."""
     return torch.nn.functional.one_hot(torch.tensor(answers), 5).float() * 2 - 1, torch.tensor(targets)
-
-
-def _number(found: Any) -> float | None:
-    """Return a float, tensor or array of one value as a float, or None if ``found`` is something else."""
-    try:
-        return None if isinstance(found, (bool, str)) else float(found)
-    except (TypeError, ValueError, RuntimeError):
-        return None
 
 
 @check(
@@ -35,7 +27,7 @@ def exact_accuracy(function: Callable[..., Any]) -> str | None:
         _batch([4, 1], [0, 1]),
     ]
     given = [(logits.clone(), labels.clone()) for logits, labels in batches]
-    found = _number(call(function, given))
+    found = as_number(call(function, given))
     if found is None:
         return "one number is wanted. Hint: return right / samples."
     if math.isnan(found):
@@ -47,7 +39,7 @@ def exact_accuracy(function: Callable[..., Any]) -> str | None:
             for left, kept in zip(pair, kept_pair, strict=True)
         ):
             return "the batches are not the same after the call. Hint: only read them, in a loop."
-        alone = _number(call(function, [_batch([4, 4], [0, 1])]))
+        alone = as_number(call(function, [_batch([4, 4], [0, 1])]))
         return None if alone == 0 else f"for a single batch with no right answer it gives {alone}. Hint: start from 0."
     others = {
         (6 / 8 + 7 / 8 + 1 / 2)
@@ -96,7 +88,7 @@ def images_needed(function: Callable[..., Any]) -> str | None:
     )
     for accuracy, half_width, z in cases:
         options = {} if z == 1.96 else {"z": z}
-        found = _number(call(function, accuracy, half_width, **options))
+        found = as_number(call(function, accuracy, half_width, **options))
         exact = z**2 * accuracy * (1 - accuracy) / half_width**2
         want = math.ceil(exact)
         asked = f"for accuracy={accuracy}, half_width={half_width}" + (f", z={z}" if options else "")
@@ -138,14 +130,14 @@ def calibration_error(function: Callable[..., Any]) -> str | None:
     confidence = torch.tensor([sure for sure, count, _ in BINS for _ in range(count)])
     right = torch.tensor([index < hits for _, count, hits in BINS for index in range(count)])
     given = confidence.clone(), right.clone()
-    found = _number(call(function, *given))
+    found = as_number(call(function, *given))
     if found is None:
         return "one number is wanted. Hint: return the sum of the weighted gaps."
     if problem := _calibration_problem(found, confidence, right):
         return problem
     if not (torch.equal(given[0], confidence) and torch.equal(given[1], right)):
         return "confidence or right have changed after the call. Hint: -= and += write into the argument, a = a - b does not."
-    few = _number(call(function, confidence.clone(), right.clone(), bins=2))
+    few = as_number(call(function, confidence.clone(), right.clone(), bins=2))
     ten = sum(count * abs(sure - hits / count) for sure, count, hits in BINS) / 12
     want = (abs(6 * 0.97 + 2 * 0.74 + 3 * 0.53 - 7) + 1 - 0.04) / 12
     if few is None or abs(few - want) > 1e-4:
@@ -153,11 +145,11 @@ def calibration_error(function: Callable[..., Any]) -> str | None:
         if few is not None and abs(few - ten) < 1e-4:
             return said + "use the argument bins, not a fixed 10."
         return said + "with two bins, the edge between them is 0.5."
-    edge = _number(call(function, torch.ones(4), torch.tensor([True, True, True, False])))
+    edge = as_number(call(function, torch.ones(4), torch.tensor([True, True, True, False])))
     if edge is None or abs(edge - 0.25) > 1e-4:
         return "samples with a confidence of exactly 1 get lost. Hint: they belong into the last bin."
     # On the edge between two bins: either of the two is right, and the gap is the same.
-    inner = _number(call(function, torch.full((4,), 0.5), torch.tensor([True, True, True, False]), bins=2))
+    inner = as_number(call(function, torch.full((4,), 0.5), torch.tensor([True, True, True, False]), bins=2))
     if inner is None or abs(inner - 0.25) > 1e-4:
         how = "counted twice" if inner is not None and abs(inner - 0.5) < 1e-4 else "lost"
         return (

@@ -6,15 +6,7 @@ from typing import Any
 
 import torch
 
-from checks import call, check, pair
-
-
-def _tensor(found: Any) -> torch.Tensor | None:
-    """Return numbers in any container as a float64 tensor, or None if ``found`` is something else."""
-    try:
-        return torch.as_tensor(found).detach().cpu().double()
-    except (TypeError, ValueError, RuntimeError):
-        return None
+from checks import as_table, call, check, pair
 
 
 @check(
@@ -29,7 +21,7 @@ def standardise(function: Callable[..., Any]) -> str | None:
     parts = pair(call(function, *given))
     if parts is None:
         return "two tensors are wanted. Hint: return train, val."
-    found = [_tensor(part) for part in parts]
+    found = [as_table(part) for part in parts]
     if found[0] is None or found[1] is None or found[0].shape != train.shape or found[1].shape != val.shape:
         return "the parts do not have their shapes any more. Hint: .mean(dim=0) is one number for each column."
     if not (torch.equal(given[0], train) and torch.equal(given[1], val)):
@@ -60,7 +52,7 @@ def _constant(function: Callable[..., Any]) -> str | None:
     train = torch.tensor([[1.0, 5.0], [2.0, 5.0]])
     for value in (5.0, 7.0):
         parts = pair(call(function, train.clone(), torch.tensor([[1.5, value]])))
-        found = [part for part in map(_tensor, parts or ()) if part is not None]
+        found = [part for part in map(as_table, parts or ()) if part is not None]
         if [tuple(part.shape) for part in found] != [(2, 2), (1, 2)]:
             return "beside a constant column, the shapes change. Hint: the column stays; put 1 where std is 0."
         first, second = found
@@ -157,7 +149,7 @@ def importances(function: Callable[..., Any]) -> str | None:
     result = call(function, predict, given, targets.clone())
     if isinstance(result, dict):
         return "a dict is returned. Hint: a list, with one number for each column in order."
-    found = _tensor(result)
+    found = as_table(result)
     if found is None or found.shape != (4,):
         return "four columns should give a list of four numbers. Hint: append one for each column."
     values = " ".join(f"{value:.2f}" for value in found.tolist())
@@ -191,7 +183,7 @@ def _three_columns(function: Callable[..., Any]) -> str | None:
         return (x[:, 2] > 0).long()
 
     try:
-        found = _tensor(call(function, predict, rows.clone(), 1 - predict(rows)))
+        found = as_table(call(function, predict, rows.clone(), 1 - predict(rows)))
     except IndexError:
         found = None
     if found is None or found.shape != (3,):

@@ -6,16 +6,7 @@ from typing import Any
 
 import torch
 
-from checks import call, check
-
-
-def _number(found: Any) -> float | None:
-    """Return a float, tensor or array of one value as a float, or None if ``found`` is something else."""
-    try:
-        return None if isinstance(found, (bool, str)) else float(found)
-    except (TypeError, ValueError, RuntimeError):
-        return None
-
+from checks import as_number, call, check
 
 Box = tuple[float, float, float, float]
 
@@ -58,7 +49,7 @@ def box_overlap(function: Callable[..., Any]) -> str | None:
         want = shared / (_area(a) + _area(b) - shared)
         for first, second in ((a, b), (b, a)):
             given = list(first), list(second)
-            found = _number(call(function, *given))
+            found = as_number(call(function, *given))
             if found is None:
                 return "one number is wanted. Hint: return the IoU as a float."
             if given != (list(first), list(second)):
@@ -69,7 +60,7 @@ def box_overlap(function: Callable[..., Any]) -> str | None:
                 return said + "Hint: " + (reason or hint)
     for a, b in (((5, 5, 5, 5), (5, 5, 5, 5)), ((1, 2, 1, 8), (4, 4, 9, 4))):
         try:
-            found = _number(call(function, list(a), list(b)))
+            found = as_number(call(function, list(a), list(b)))
         except ZeroDivisionError:
             return "two boxes without area give a ZeroDivisionError. Hint: return 0.0 where the union is 0."
         if found is None or not abs(found) < 1e-6:
@@ -206,7 +197,7 @@ def ap_of_list(function: Callable[..., Any]) -> str | None:
     """Precision that comes back up, truths that are never found, an empty list, no hit."""
     hits, truths = [True, False, True, True, False, True], 8
     given = list(hits)
-    found = _number(call(function, given, truths))
+    found = as_number(call(function, given, truths))
     if found is None:
         return "one number is wanted. Hint: return the mean over the 101 points as a float."
     want = _ap(hits, truths)
@@ -231,7 +222,7 @@ def ap_of_list(function: Callable[..., Any]) -> str | None:
     ):
         want = _ap(other, count)
         try:
-            found = _number(call(function, list(other), count))
+            found = as_number(call(function, list(other), count))
         except (ZeroDivisionError, IndexError, ValueError, RuntimeError) as error:
             return f"for {what} it raises {type(error).__name__}. Hint: {hint}"
         if found is None or math.isnan(found) or not abs(found - want) < 1e-6:

@@ -5,19 +5,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 
-from checks import Untouched, call, check
-
-
-def _table(found: Any) -> torch.Tensor | None:
-    """Return a tensor, array or nested list as float64, or None if ``found`` is something else."""
-    try:
-        plain = found if isinstance(found, torch.Tensor) else torch.as_tensor(np.array(found))
-        return plain.detach().cpu().double()
-    except (TypeError, ValueError, RuntimeError):
-        return None
+from checks import Untouched, as_table, call, check
 
 
 @check(
@@ -33,7 +23,7 @@ def masked_mean(function: Callable[..., Any]) -> str | None:
     given = states.clone(), keep.clone()
     want = torch.tensor([[4.0, 2.0], [27.0, 38.0]], dtype=torch.float64)
     result = call(function, *given)
-    found = _table(result)
+    found = as_table(result)
     if found is None:
         return "a tensor is wanted. Hint: return one row of means for each sentence."
     if problem := _mean_problem(found, want, states.double(), keep):
@@ -41,7 +31,7 @@ def masked_mean(function: Callable[..., Any]) -> str | None:
     if not (torch.equal(given[0], states) and torch.equal(given[1], keep)):
         return "states or keep have changed after the call. Hint: *= and functions that end in _ write into them."
     spoiled = states.masked_fill(~keep[..., None], math.nan)
-    found = _table(call(function, spoiled, keep.clone()))
+    found = as_table(call(function, spoiled, keep.clone()))
     if found is None or not torch.allclose(found, want, atol=1e-5):
         return (
             "with nan in the padding the result is nan, since 0 times nan is nan. Hint: "
@@ -57,7 +47,7 @@ def _front_problem(function: Callable[..., Any]) -> str | None:
     )
     keep = torch.tensor([[False, True, True, False], [True, True, True, True]])
     want = torch.tensor([[1.25, 0.5], [3.0, 3.5]], dtype=torch.float64)
-    found = _table(call(function, states.clone(), keep.clone()))
+    found = as_table(call(function, states.clone(), keep.clone()))
     if found is not None and found.shape == want.shape and torch.allclose(found, want, atol=1e-5):
         return None
     said = f"for the words {states[0, 1:3].tolist()} with padding in front and behind it gives "

@@ -7,15 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from checks import Untouched, call, check
-
-
-def _number(found: Any) -> float | None:
-    """Return a float, tensor or array of one value as a float, or None if ``found`` is something else."""
-    try:
-        return None if isinstance(found, (bool, str)) else float(found)
-    except (TypeError, ValueError, RuntimeError):
-        return None
+from checks import Untouched, as_number, call, check
 
 
 def _wave(step: int, warmup: int, total: int) -> float:
@@ -43,7 +35,7 @@ def warmup_then_cosine(function: Callable[..., Any]) -> str | None:
             return problem
     for step in (0, 5, 10, 20, 30):
         try:
-            found = _number(function(step, 0, 20))
+            found = as_number(function(step, 0, 20))
         except ZeroDivisionError:
             return "with warmup=0 it divides by zero. Hint: ask step < warmup first, and divide by warmup only there."
         if found is None or abs(found - _wave(step, 0, 20)) > 1e-6:
@@ -58,7 +50,7 @@ def _wrong_factors(answers: dict[int, Any], warmup: int, total: int) -> str | No
     for step, answer in answers.items():
         if answer is None or answer is ...:
             return f"at step {step} of {total} (warmup={warmup}) it returns nothing. Hint: every case needs its own return."
-        if _number(answer) is None:
+        if as_number(answer) is None:
             return "one number is wanted. Hint: return the factor."
     found = {step: float(answer) for step, answer in answers.items()}
     parts = ([step for step in found if step < warmup], [step for step in found if warmup <= step <= total])
