@@ -19,23 +19,27 @@ def write_digits(directory: Path) -> None:
     (N,). The parts are stratified and always the same.
     Source of the format: http://yann.lecun.com/exdb/mnist/
     """
+    raw = directory / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, (images, labels) in zip(("train", "t10k"), digit_parts(), strict=True):
+        _write_idx(raw / f"{name}-images-idx3-ubyte", images)
+        _write_idx(raw / f"{name}-labels-idx1-ubyte", labels)
+
+
+def digit_parts() -> tuple[tuple[NDArray[np.uint8], NDArray[np.uint8]], tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Return images (N, 28, 28) and labels (N,) of the 1,437 training and of the 360 test digits."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
     digits = load_digits()
-    images = np.stack([enlarge(image) for image in digits.images])
+    images = np.stack([_enlarge(image) for image in digits.images])
     train_images, test_images, train_labels, test_labels = train_test_split(
         images, digits.target.astype(np.uint8), test_size=360, random_state=0, stratify=digits.target
     )
-    raw = directory / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    _write_idx(raw / "train-images-idx3-ubyte", train_images)
-    _write_idx(raw / "train-labels-idx1-ubyte", train_labels)
-    _write_idx(raw / "t10k-images-idx3-ubyte", test_images)
-    _write_idx(raw / "t10k-labels-idx1-ubyte", test_labels)
+    return (train_images, train_labels), (test_images, test_labels)
 
 
-def enlarge(image: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _enlarge(image: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Turn an 8x8 image with values 0 to 16 into a 28x28 one with values 0 to 255."""
     from PIL import Image
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from course_utils.digits import enlarge
+from course_utils.digits import digit_parts
 
 SIDE = 32
 MARGIN = 2  # how much of the 4 empty pixels around each digit is cut off, so that it can move further
@@ -26,25 +26,19 @@ def write_photo_digits(directory: Path) -> None:
     before opacity.
     """
     from PIL import Image
-    from sklearn.datasets import load_digits, load_sample_images
-    from sklearn.model_selection import train_test_split
+    from sklearn.datasets import load_sample_images
 
-    digits = load_digits()
     photographs = [np.asarray(image, dtype=np.float64) for image in load_sample_images().images]
-    parts = train_test_split(np.arange(len(digits.target)), test_size=360, random_state=0, stratify=digits.target)
     random = np.random.RandomState(0)  # not default_rng, whose numbers may change with NumPy's version
-    for name, indices in zip(("train", "test"), parts, strict=True):
+    for name, (digits, labels) in zip(("train", "test"), digit_parts(), strict=True):
         lines = []
-        for number, index in enumerate(indices):
-            label = int(digits.target[index])
+        for number, (digit, label) in enumerate(zip(digits, labels, strict=True)):
             path = directory / name / str(label) / f"{number:04d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(
-                _blend(enlarge(digits.images[index])[MARGIN:-MARGIN, MARGIN:-MARGIN], photographs, random)
-            ).save(path)
+            Image.fromarray(_blend(digit[MARGIN:-MARGIN, MARGIN:-MARGIN], photographs, random)).save(path)
             lines.append(f"{path.relative_to(directory).as_posix()} {label}\n")
         (directory / f"{name}.txt").write_text("".join(lines), encoding="utf-8", newline="\n")
-    (directory / "classes.txt").write_text("".join(f"{name}\n" for name in digits.target_names), encoding="utf-8")
+    (directory / "classes.txt").write_text("".join(f"{digit}\n" for digit in range(10)), encoding="utf-8")
 
 
 def _blend(
