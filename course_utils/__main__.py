@@ -136,6 +136,8 @@ def serve(options: argparse.Namespace) -> None:
 
     from course_utils.service import Limits, create_app
 
+    if options.folder is None:
+        raise ValueError("No model is named: give its folder, or set COURSE_MODEL.")
     limits = Limits(
         body=options.max_body, batch=options.max_batch, wait=options.max_wait / 1000, seconds=options.timeout
     )
@@ -220,15 +222,15 @@ def _parser() -> argparse.ArgumentParser:
         value = os.environ.get(variable, default)
         command.add_argument(f"--{name}", type=kind, default=value, help=f"{text}; {variable}")
 
-    for command in commands.choices.values():
+    for command in (command for name, command in commands.choices.items() if name != "export"):
         command.add_argument("--device", type=_device, default=get_device(), help="where to compute")
     return parser
 
 
 def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1")
+    return int(text)
 
 
 def _device(text: str) -> torch.device:

@@ -2,9 +2,13 @@
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MAX_PIXELS = 50_000_000
 
@@ -17,9 +21,9 @@ def read_image(source: str | Path | bytes, shape: tuple[int, ...]) -> torch.Tens
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no image, it is damaged, or it has more than 50 million pixels.
+        ValueError: it is no image, or damaged, has more than 8 bits a channel, or more than 50 million pixels.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     name = "The image" if isinstance(source, bytes) else str(source)
     channels, height, width = shape
@@ -30,14 +34,40 @@ def read_image(source: str | Path | bytes, shape: tuple[int, ...]) -> torch.Tens
                 raise ValueError(
                     f"{name} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}: make it smaller."
                 )
-            turned = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
+            turned = upright(image, "L" if channels == 1 else "RGB")
         if turned.size != (width, height):
             turned = turned.resize((width, height), Image.Resampling.BILINEAR)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {name}: check the path.") from None
     except UnidentifiedImageError as error:
         raise ValueError(f"{name} is no PNG and no JPEG: give one of these.") from error
+    except TooManyBitsError as error:
+        raise ValueError(f"{name} cannot be used ({error}): save it with 8 bits.") from error
     except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{name} is damaged ({error}): give another copy.") from error
-    pixels = torch.from_numpy(np.asarray(turned, dtype=np.uint8).copy())
-    return pixels.unsqueeze(0) if channels == 1 else pixels.permute(2, 0, 1).contiguous()
+    return to_tensor(turned)
+
+
+class TooManyBitsError(ValueError):
+    """An image whose pixels do not fit into 8 bits."""
+
+
+def upright(image: "Image", mode: str) -> "Image":
+    """Return ``image`` turned as its EXIF data says, in ``mode`` ("L" or "RGB").
+
+    Raises:
+        TooManyBitsError: its pixels have more than 8 bits, which Pillow would cut off without a word.
+        OSError, SyntaxError: it is damaged.
+    """
+    from PIL import ImageOps
+
+    if image.mode.startswith(("I", "F")):
+        raise TooManyBitsError(f"its pixels have more than 8 bits, mode {image.mode}, which would be cut off")
+    turned = ImageOps.exif_transpose(image)
+    return (turned.convert("RGBA") if turned.mode == "P" else turned).convert(mode)  # a palette may be transparent
+
+
+def to_tensor(image: "Image") -> torch.Tensor:
+    """Return a grey or an RGB ``image`` as uint8 (C, H, W)."""
+    pixels = np.array(image)
+    return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from course_utils.image_files import to_tensor, upright
+
 LINE = re.compile(rb"[^\n]*\n|[^\n]+\Z")
 # A path, in quotes or not, then spaces or a comma, then the class number.
 ENTRY = re.compile(
@@ -126,16 +128,12 @@ class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
 
     def read(self, index: int) -> torch.Tensor:
         """Return the image of item ``index`` as it is in the file, as uint8 (C, H, W)."""
-        from PIL import Image, ImageOps
+        from PIL import Image
 
         path = self.path(index)
         try:
             with Image.open(path) as image:
-                if image.mode.startswith(("I", "F")):
-                    raise ValueError(f"its pixels have more than 8 bits, mode {image.mode}, which would be cut off")
-                upright = ImageOps.exif_transpose(image)
-                upright = upright.convert("RGBA") if upright.mode == "P" else upright  # a palette may be transparent
-                pixels = np.array(upright.convert(self.mode))
+                return to_tensor(upright(image, self.mode))
         except FileNotFoundError as error:
             raise self._missing(index) from error
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -145,7 +143,6 @@ class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
             raise ValueError(
                 f"{self._where(index)}: the image {path} cannot be read ({reason}): replace it."
             ) from error
-        return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
 
     def _where(self, index: int) -> str:
         return f"{self.list_file}, line {self._lines[index]}"

@@ -78,3 +78,19 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch: pytest
     with pytest.raises(ValueError, match=r"more than 50,000,000|is damaged .*decompression bomb"):
         read_image(content.getvalue(), (1, 4, 6))
     assert image_files.MAX_PIXELS == 50_000_000
+
+
+def test_sixteen_bits_are_refused_and_not_cut_off() -> None:
+    content = io.BytesIO()
+    Image.fromarray(np.full((4, 6), 40_000, dtype=np.uint16)).save(content, "PNG")
+    with pytest.raises(ValueError, match=r"The image cannot be used \(its pixels have more than 8 bits, mode I;16"):
+        read_image(content.getvalue(), (1, 4, 6))
+
+
+def test_a_palette_with_a_transparent_colour_gives_its_colours() -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 150, 100])
+    image.putpixel((1, 0), 1)
+    content = io.BytesIO()
+    image.save(content, "PNG", transparency=b"\x00\xff")  # Pillow warns if this goes to RGB without RGBA between
+    assert read_image(content.getvalue(), (3, 1, 2))[:, 0].T.tolist() == [[10, 20, 30], [200, 150, 100]]

@@ -95,8 +95,8 @@ def test_a_trained_model_is_not_overwritten(trained: Path, capsys: pytest.Captur
     [
         (["train"], "the following arguments are required: --out"),
         (["train", "--out", "x", "--dataset", "digit"], "invalid choice: 'digit'"),
-        (["train", "--out", "x", "--epochs", "0"], "0 is less than 1"),
-        (["train", "--out", "x", "--epochs", "many"], "invalid _positive value: 'many'"),
+        (["train", "--out", "x", "--epochs", "0"], "argument --epochs: 0 is no whole number from 1"),
+        (["train", "--out", "x", "--epochs", "many"], "argument --epochs: many is no whole number from 1"),
         (["train", "--out", "x", "--device", "gpu9"], "there is no device 'gpu9' here"),
         (["explain"], "invalid choice: 'explain'"),
         ([], "the following arguments are required: command"),
@@ -113,6 +113,12 @@ def test_wrong_arguments(arguments: list[str], said: str, capsys: pytest.Capture
 def test_no_model_there(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, str(tmp_path), *(["a.png"] if command == "predict" else [])]) == 1
     assert capsys.readouterr().err.startswith("CheckpointError: There is no trained model in ")
+
+
+def test_serving_without_a_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("COURSE_MODEL", raising=False)
+    assert main(["serve"]) == 1
+    assert capsys.readouterr().err == "ValueError: No model is named: give its folder, or set COURSE_MODEL.\n"
 
 
 def test_help_shows_what_a_person_needs(capsys: pytest.CaptureFixture[str]) -> None:
