@@ -1,6 +1,7 @@
 """The notebooks' workflow as commands: ``python -m course_utils train | evaluate | predict | export | serve``."""
 
 import argparse
+import contextlib
 import csv
 import os
 import sys
@@ -19,6 +20,7 @@ from course_utils.fitting import fit
 from course_utils.image_files import read_image
 from course_utils.loaders import make_loader, make_loaders
 from course_utils.models import count_parameters
+from course_utils.prediction_log import PredictionLog
 from course_utils.training import evaluate
 
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
@@ -141,15 +143,18 @@ def serve(options: argparse.Namespace) -> None:
     limits = Limits(
         body=options.max_body, batch=options.max_batch, wait=options.max_wait / 1000, seconds=options.timeout
     )
-    app = create_app(options.folder, limits=limits, device=options.device)
-    uvicorn.run(
-        app,
-        host=options.host,
-        port=options.port,
-        timeout_graceful_shutdown=int(options.timeout) + 1,
-        access_log=False,
-        server_header=False,
-    )
+    with contextlib.ExitStack() as stack:
+        log = PredictionLog(options.log, keep=options.log_keep) if options.log else None
+        if log is not None:
+            stack.callback(log.close)
+        uvicorn.run(
+            create_app(options.folder, limits=limits, device=options.device, log=log),
+            host=options.host,
+            port=options.port,
+            timeout_graceful_shutdown=int(options.timeout) + 1,
+            access_log=False,
+            server_header=False,
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -217,6 +222,8 @@ def _parser() -> argparse.ArgumentParser:
         ("max-batch", _positive, 64, "samples in a request, and in a call of the model"),
         ("max-wait", float, 5.0, "milliseconds that a request waits for company; 0 for none"),
         ("timeout", float, 10.0, "seconds for reading a request, and for answering it"),
+        ("log", Path, None, "SQLite file for inputs and predictions; by default nothing is kept"),
+        ("log-keep", _positive, 100_000, "predictions that stay in the log"),
     ):
         variable = f"COURSE_{name.upper().replace('-', '_')}"
         value = os.environ.get(variable, default)

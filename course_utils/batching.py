@@ -5,9 +5,11 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
 import torch
+
+T = TypeVar("T")
 
 
 class Overloaded(RuntimeError):
@@ -15,21 +17,20 @@ class Overloaded(RuntimeError):
 
 
 @dataclass
-class _Request:
+class _Request(Generic[T]):
     samples: torch.Tensor
-    answer: asyncio.Future[tuple[torch.Tensor, Any]]
+    answer: asyncio.Future[list[T]]
     arrived: float
 
 
-class Batcher:
+class Batcher(Generic[T]):
     """Collects the samples of many requests and gives them to ``compute`` together.
 
     The first request that waits opens a batch; it is computed when it is full, or ``max_wait`` seconds later. While one
     batch is computed, in a thread of its own, the next one fills up.
 
     Args:
-        compute: takes samples (N, ...) and returns N rows in the same order, and a word that goes with all of them
-            (which model it was, say).
+        compute: takes samples (N, ...) and returns N answers in the same order.
         max_batch: samples in one call at most.
         max_wait: seconds that a request waits for company; 0 takes what is there.
         max_waiting: samples that may wait; beyond that a request is refused at once.
@@ -38,7 +39,7 @@ class Batcher:
 
     def __init__(
         self,
-        compute: Callable[[torch.Tensor], tuple[torch.Tensor, Any]],
+        compute: Callable[[torch.Tensor], list[T]],
         *,
         max_batch: int,
         max_wait: float,
@@ -47,7 +48,7 @@ class Batcher:
     ) -> None:
         self._compute, self._observe = compute, observe
         self._max_batch, self._max_wait, self._max_waiting = max_batch, max_wait, max_waiting
-        self._requests: deque[_Request] = deque()
+        self._requests: deque[_Request[T]] = deque()
         self._changed = asyncio.Event()
         self._closing = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -70,8 +71,8 @@ class Batcher:
         """How many samples wait."""
         return sum(len(request.samples) for request in self._requests)
 
-    async def submit(self, samples: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        """Return what ``compute`` gives for ``samples`` (N, ...): N rows, and the word that goes with them.
+    async def submit(self, samples: torch.Tensor) -> list[T]:
+        """Return the N answers of ``compute`` to ``samples`` (N, ...), which are computed together.
 
         Raises:
             ValueError: they are more than one batch holds.
@@ -82,7 +83,7 @@ class Batcher:
         if self._closing or self.waiting + len(samples) > self._max_waiting:
             raise Overloaded(f"{self.waiting} samples wait already: try again in a moment.")
         loop = asyncio.get_running_loop()
-        request = _Request(samples, loop.create_future(), loop.time())
+        request: _Request[T] = _Request(samples, loop.create_future(), loop.time())
         self._requests.append(request)
         self._changed.set()
         return await request.answer
@@ -106,23 +107,25 @@ class Batcher:
             samples = torch.cat([request.samples for request in batch])
             self._observe(len(samples))
             try:
-                rows, word = await loop.run_in_executor(self._thread, self._compute, samples)
+                answers = await loop.run_in_executor(self._thread, self._compute, samples)
             except Exception as error:  # it belongs to those who asked; the next batch may be better
                 for request in batch:
                     if not request.answer.done():
                         request.answer.set_exception(error)
                 continue
-            for request, answer in zip(batch, rows.split([len(request.samples) for request in batch]), strict=True):
+            for request in batch:
+                count = len(request.samples)
                 if not request.answer.done():
-                    request.answer.set_result((answer, word))
+                    request.answer.set_result(answers[:count])
+                answers = answers[count:]
 
     async def _change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
 
-    def _take(self) -> list[_Request]:
+    def _take(self) -> list[_Request[T]]:
         """Take the requests of the next batch out of the line; leave out those whose client has gone."""
-        batch: list[_Request] = []
+        batch: list[_Request[T]] = []
         room = self._max_batch
         while self._requests and len(self._requests[0].samples) <= room:
             request = self._requests.popleft()

@@ -5,7 +5,6 @@ FastAPI, Pydantic and prometheus_client are imported with this module; nothing e
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,19 +15,18 @@ import torch
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteError
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from course_utils.batching import Batcher, Overloaded
 from course_utils.bundles import DESCRIPTION, WEIGHTS, Bundle, load_bundle
 from course_utils.checkpoints import CheckpointError
+from course_utils.prediction_log import PredictionLog
 from course_utils.service_inputs import Inputs, Refused, read_samples
+from course_utils.service_metrics import Measured, Metrics
 from course_utils.versions import bundle_folder
 
 LOG = logging.getLogger("uvicorn.error")
-PATHS = ("/predict", "/health", "/model", "/metrics")
 
 
 @dataclass(frozen=True)
@@ -48,11 +46,12 @@ class Limits:
 
 
 class Prediction(BaseModel):
-    """The most probable class, and the probability of each."""
+    """The most probable class, the probability of each, and the number in the log of predictions if one is kept."""
 
     label: str
     probability: float
     probabilities: dict[str, float]
+    id: int | None = None
 
 
 class Answer(BaseModel):
@@ -69,16 +68,23 @@ class Problem(BaseModel):
 
 
 def create_app(
-    folder: str | Path, *, limits: Limits | None = None, look: float = 1.0, device: torch.device | str = "cpu"
+    folder: str | Path,
+    *,
+    limits: Limits | None = None,
+    look: float = 1.0,
+    device: torch.device | str = "cpu",
+    log: PredictionLog | None = None,
 ) -> FastAPI:
     """Return the service for the model in ``folder``: a bundle, or versions of which one is in use.
 
-    Another version in use is noticed within ``look`` seconds and answers from then on; no request is lost.
+    Another version in use is noticed within ``look`` seconds and answers from then on; no request is lost. Every
+    prediction goes into ``log`` before it is answered. Should the log fail, answers go on, and errors and a counter
+    tell of it.
 
     Raises:
         CheckpointError: there is no model in ``folder``, or it is damaged.
     """
-    return _Service(Path(folder), limits or Limits(), look, torch.device(device)).app
+    return _Service(Path(folder), limits or Limits(), look, torch.device(device), log).app
 
 
 @dataclass(frozen=True)
@@ -90,24 +96,21 @@ class _Model:
 
 
 class _Service:
-    def __init__(self, folder: Path, limits: Limits, look: float, device: torch.device) -> None:
-        self.folder, self.limits, self.look, self.device = folder, limits, look, device
+    def __init__(
+        self, folder: Path, limits: Limits, look: float, device: torch.device, log: PredictionLog | None
+    ) -> None:
+        self.folder, self.limits, self.look, self.device, self.log = folder, limits, look, device, log
         self.model = self._load()
-        self.registry = CollectorRegistry()
-        self.requests = Counter("requests", "Requests answered", ["path", "status"], registry=self.registry)
-        self.seconds = Histogram("request_seconds", "Seconds to an answer", ["path"], registry=self.registry)
-        sizes = [2**power for power in range(11)]
-        self.sizes = Histogram("batch_size", "Samples in a call of the model", buckets=sizes, registry=self.registry)
-        self.info = Gauge("model_in_use", "1 for the version in use", ["version"], registry=self.registry)
-        self.info.labels(self.model.version).set(1)
-        self.batcher: Batcher | None = None
+        self.counts = Metrics()
+        self.counts.use(self.model.version)
+        self.batcher: Batcher[tuple[str, Prediction | None]] | None = None
         problems: dict[int | str, dict[str, Any]] = {
             code: {"model": Problem} for code in (400, 408, 413, 415, 422, 503)
         }
         binary = {"schema": {"type": "string", "format": "binary"}}
         body = {"application/json": {"schema": Inputs.model_json_schema()}, "image/png": binary, "image/jpeg": binary}
         self.app = FastAPI(title="A trained model", lifespan=self._lifespan)
-        self.app.add_middleware(_Measured, service=self)
+        self.app.add_middleware(Measured, metrics=self.counts)
         self.app.add_exception_handler(StarletteError, _sentence)
         self.app.add_exception_handler(RequestValidationError, _sentence)
         self.app.post(
@@ -136,18 +139,14 @@ class _Service:
             raise Refused(503, "The service is not ready: try again in a moment.")
         try:
             async with asyncio.timeout(self.limits.seconds):
-                rows, (version, names) = await self.batcher.submit(samples)
+                answers = await self.batcher.submit(samples)
         except (Overloaded, TimeoutError) as error:
             reason = str(error) or "The model took too long: try again in a moment."
             raise Refused(503, reason, {"Retry-After": "1"}) from error
-        if not rows.isfinite().all():
+        predictions = [prediction for _, prediction in answers if prediction is not None]
+        if len(predictions) < len(answers):
             raise Refused(422, "The model has no answer for numbers as extreme as these: check their units.")
-        predictions = []
-        for row in rows.tolist():
-            best = max(range(len(names)), key=row.__getitem__)
-            shares = dict(zip(names, row, strict=True))
-            predictions.append(Prediction(label=names[best], probability=row[best], probabilities=shares))
-        return Answer(model=version, predictions=predictions)
+        return Answer(model=answers[0][0], predictions=predictions)
 
     async def health(self) -> dict[str, str]:
         """Say that the service is up, and which version of the model answers."""
@@ -159,7 +158,7 @@ class _Service:
 
     async def metrics(self) -> Response:
         """Return counts and times in Prometheus' format."""
-        return PlainTextResponse(generate_latest(self.registry), media_type="text/plain; version=0.0.4")
+        return PlainTextResponse(self.counts.text(), media_type="text/plain; version=0.0.4")
 
     def _load(self) -> _Model:
         version, folder = bundle_folder(self.folder)
@@ -175,7 +174,7 @@ class _Service:
             max_batch=limits.batch,
             max_wait=limits.wait,
             max_waiting=limits.waiting,
-            observe=self.sizes.observe,
+            observe=self.counts.sizes.observe,
         )
         self.batcher.start()
         watching = asyncio.create_task(self._watch())
@@ -183,10 +182,24 @@ class _Service:
         watching.cancel()
         await self.batcher.stop()
 
-    def _compute(self, samples: torch.Tensor) -> tuple[torch.Tensor, tuple[str, tuple[str, ...]]]:
+    def _compute(self, samples: torch.Tensor) -> list[tuple[str, Prediction | None]]:
         model = self.model  # one look: the version may be changed meanwhile
+        names = model.bundle.description.class_names
         shares = model.bundle.logits(samples).softmax(dim=1)
-        return shares, (model.version, model.bundle.description.class_names)
+        good = shares.isfinite().all(dim=1)
+        found = [_prediction(row, names) for row in shares[good].tolist()]
+        if self.log is not None:
+            try:
+                labels, probabilities = [one.label for one in found], [one.probability for one in found]
+                ids = self.log.append(model.version, labels, probabilities, samples[good])
+            except (OSError, ValueError) as error:
+                LOG.error("%s", error)
+                self.counts.unlogged.inc(len(found))
+            else:
+                for one, number in zip(found, ids, strict=True):
+                    one.id = number
+        rest = iter(found)
+        return [(model.version, next(rest) if fine else None) for fine in good.tolist()]
 
     async def _watch(self) -> None:
         """Take over another version as soon as it is in use; one that does not work changes nothing."""
@@ -206,8 +219,7 @@ class _Service:
                     LOG.error("The model in use stays %s: %s", self.model.version, error)
                 problem = str(error)
             else:
-                self.info.labels(self.model.version).set(0)
-                self.info.labels(model.version).set(1)
+                self.counts.use(model.version)
                 LOG.info("The model in use is %s now, after %s.", model.version, self.model.version)
                 self.model, problem = model, ""
 
@@ -220,30 +232,9 @@ class _Service:
         return bytes(body)
 
 
-class _Measured:
-    """Counts requests and their seconds, by path and status."""
-
-    def __init__(self, app: ASGIApp, service: _Service) -> None:
-        self.app, self.service = app, service
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        status, started = 500, time.perf_counter()
-
-        async def note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, note)
-        finally:
-            path = scope["path"] if scope["path"] in PATHS else "other"  # else anybody could fill the memory
-            self.service.requests.labels(path, status).inc()
-            self.service.seconds.labels(path).observe(time.perf_counter() - started)
+def _prediction(row: list[float], names: tuple[str, ...]) -> Prediction:
+    best = max(range(len(names)), key=row.__getitem__)
+    return Prediction(label=names[best], probability=row[best], probabilities=dict(zip(names, row, strict=True)))
 
 
 async def _sentence(request: Request, error: Exception) -> JSONResponse:

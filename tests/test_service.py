@@ -16,6 +16,7 @@ from PIL import Image
 
 from course_utils.batching import Batcher, Overloaded
 from course_utils.bundles import Bundle, Description, load_bundle, save_bundle
+from course_utils.prediction_log import PredictionLog
 from course_utils.service import Limits, create_app
 from course_utils.versions import current_version, list_versions, use_version
 
@@ -247,7 +248,7 @@ def test_versions(tmp_path: Path) -> None:
         current_version(tmp_path)
 
 
-def run(batcher: Batcher, *requests: torch.Tensor) -> list[Any]:
+def run(batcher: Batcher[list[float]], *requests: torch.Tensor) -> list[Any]:
     async def ask() -> list[Any]:
         batcher.start()
         answers = await asyncio.gather(*map(batcher.submit, requests), return_exceptions=True)
@@ -257,11 +258,11 @@ def run(batcher: Batcher, *requests: torch.Tensor) -> list[Any]:
     return asyncio.run(ask())
 
 
-def make(sizes: list[int], **options: Any) -> Batcher:
-    def compute(samples: torch.Tensor) -> tuple[torch.Tensor, str]:
+def make(sizes: list[int], **options: Any) -> Batcher[list[float]]:
+    def compute(samples: torch.Tensor) -> list[list[float]]:
         if (samples < 0).any():
             raise ArithmeticError("negative")
-        return samples * 2, "word"
+        return (samples * 2).tolist()
 
     return Batcher(
         compute, **{"max_batch": 8, "max_wait": 0.05, "max_waiting": 100, "observe": sizes.append, **options}
@@ -271,9 +272,8 @@ def make(sizes: list[int], **options: Any) -> Batcher:
 def test_requests_share_a_batch_and_each_gets_its_own_rows() -> None:
     sizes: list[int] = []
     requests = [torch.full((count, 2), float(number)) for number, count in enumerate((1, 2, 3, 1, 8, 4, 5))]
-    for request, (rows, word) in zip(requests, run(make(sizes), *requests), strict=True):
-        assert torch.equal(rows, request * 2)
-        assert word == "word"
+    for request, rows in zip(requests, run(make(sizes), *requests), strict=True):
+        assert rows == (request * 2).tolist()
     assert sizes == [7, 8, 4, 5]  # never more than 8, in the order of arrival, requests whole
 
 
@@ -281,13 +281,13 @@ def test_a_failing_batch_does_not_end_the_service() -> None:
     sizes: list[int] = []
     answers = run(make(sizes, max_batch=2), -torch.ones(2, 1), torch.ones(2, 1))
     assert isinstance(answers[0], ArithmeticError)
-    assert torch.equal(answers[1][0], torch.full((2, 1), 2.0))
+    assert answers[1] == [[2.0], [2.0]]
 
 
 def test_limits_of_the_batcher() -> None:
     answers = run(make([], max_waiting=9), torch.ones(9, 1), torch.ones(8, 1), torch.ones(2, 1))
     assert isinstance(answers[0], ValueError)
-    assert torch.equal(answers[1][0], torch.full((8, 1), 2.0))
+    assert answers[1] == [[2.0]] * 8
     assert isinstance(answers[2], Overloaded)
 
 
@@ -301,7 +301,7 @@ def test_a_client_that_has_gone_costs_nothing() -> None:
         stays = asyncio.create_task(batcher.submit(torch.ones(2, 1)))
         await asyncio.sleep(0)
         gone.cancel()
-        assert torch.equal((await stays)[0], torch.full((2, 1), 2.0))
+        assert await stays == [[2.0], [2.0]]
         await batcher.stop()
 
     asyncio.run(ask())
@@ -322,9 +322,36 @@ def test_what_waits_when_the_service_stops_is_answered() -> None:
     assert len(asyncio.run(ask())) == 5
 
 
+def test_every_prediction_is_in_the_log_under_its_id(folder: Path, tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.db", keep=5)
+    with TestClient(create_app(folder, log=log)) as client:
+        first = client.post("/predict", content=png(PIXELS[0]), headers={"content-type": "image/png"}).json()
+        many = client.post("/predict", json={"images": PIXELS.tolist()}).json()
+    answers = first["predictions"] + many["predictions"]
+    assert [one["id"] for one in answers] == [1, 2, 3, 4, 5, 6, 7]
+    logged = log.read()
+    assert logged.ids == (3, 4, 5, 6, 7)
+    assert logged.labels == tuple(one["label"] for one in answers[2:])
+    assert logged.probabilities == tuple(one["probability"] for one in answers[2:])
+    assert torch.equal(logged.inputs, PIXELS[1:])
+    assert set(logged.versions) == {"pets"}
+
+
+def test_a_log_that_fails_does_not_stop_the_answers(folder: Path, tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.db")
+    log.close()
+    with TestClient(create_app(folder, log=log)) as client:
+        answer = client.post("/predict", json={"images": PIXELS.tolist()})
+        assert answer.status_code == 200
+        assert {one["id"] for one in answer.json()["predictions"]} == {None}
+        assert "unlogged_total 6.0" in client.get("/metrics").text
+
+
 def test_numbers_that_are_too_extreme_for_the_model(tmp_path: Path) -> None:
     save(tmp_path, replace(ROWS, std=(1e-3, 1e-3)))
-    with TestClient(create_app(tmp_path)) as client:
+    log = PredictionLog(tmp_path / "log.db")
+    with TestClient(create_app(tmp_path, log=log)) as client:
         answer = client.post("/predict", json={"rows": [{"ram": 3e38, "cores": -3e38}]})
         assert answer.status_code == 422
         assert answer.json()["detail"].startswith("The model has no answer for numbers as extreme as these")
+    assert log.read().ids == ()
