@@ -15,8 +15,9 @@ from course_utils.history import History
 from course_utils.image_list import ImageTxtDataset
 from course_utils.loaders import Loaders, make_loader, make_loaders
 from course_utils.models import MLP, SmallCNN, count_parameters, summarize
+from course_utils.predicting import Predictions, predict
 from course_utils.totals import EpochResult, NonFiniteLossError
-from course_utils.training import Predictions, evaluate, predict, train_epoch
+from course_utils.training import evaluate, train_epoch
 
 __all__ = [
     "MLP",

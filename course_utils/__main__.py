@@ -15,6 +15,7 @@ from course_utils.bundles import ARCHITECTURES, DESCRIPTION, Bundle, Description
 from course_utils.callbacks import EarlyStopping
 from course_utils.data import READERS, load_dataset
 from course_utils.device import get_device, seed_everything
+from course_utils.distributed import by_first, rank, start_group, unwrap, world_size
 from course_utils.exporting import export_bundle
 from course_utils.fitting import fit
 from course_utils.image_files import read_image
@@ -31,6 +32,7 @@ examples:
   python -m course_utils predict runs/first digit.png other.png
   python -m course_utils export runs/first --to first.onnx
   python -m course_utils serve runs/first --port 8000
+  torchrun --nproc_per_node 2 -m course_utils train --out runs/both
 """
 
 
@@ -53,6 +55,7 @@ def train(options: argparse.Namespace) -> None:
     """Train a model as notebook 00 does, and write it into a folder."""
     if (options.out / DESCRIPTION).exists() and not options.resume:
         raise FileExistsError(f"{options.out} holds a trained model: give another --out, or --resume to train on.")
+    device, wrap = start_group(options.device)
     seed_everything(options.seed)
     data = load_dataset(options.dataset, seed=options.seed)
     loaders = make_loaders(data, batch_size=options.batch_size, seed=options.seed, num_workers=options.workers)
@@ -69,13 +72,17 @@ def train(options: argparse.Namespace) -> None:
         dataset=data.name,
         seed=options.seed,
     )
-    model = description.build().to(options.device)
+    model = wrap(description.build().to(device))
+    if rank() > 0:
+        seed_everything(options.seed + rank())  # dropout of its own; the weights are those of the first process
     extra = {"momentum": 0.9} if options.optimizer == "sgd" else {}
     optimizer = OPTIMIZERS[options.optimizer](
         model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, **extra
     )
-    print(f"{data.name}: {len(data.train)} training images, {len(data.val)} for validation")
-    print(f"{options.model} with {count_parameters(model):,} parameters on {options.device}")
+    say = print if rank() == 0 else lambda text: None
+    say(f"{data.name}: {len(data.train)} training images, {len(data.val)} for validation")
+    processes = "" if world_size() == 1 else f", {world_size()} processes"
+    say(f"{options.model} with {count_parameters(model):,} parameters on {device}{processes}")
     history = fit(
         model,
         loaders.train,
@@ -93,8 +100,9 @@ def train(options: argparse.Namespace) -> None:
         f"The training part of load_dataset({data.name!r}, seed={options.seed}); the results are the validation part's."
     )
     limits = "Tested on images of the same source alone; what it says about others is a guess."
-    save_bundle(options.out, Bundle(model, description), data=about, metrics=metrics, limits=limits)
-    print(f"Saved in {options.out}. Next: python -m course_utils evaluate {options.out}")
+    bundle = Bundle(unwrap(model), description)
+    by_first(lambda: save_bundle(options.out, bundle, data=about, metrics=metrics, limits=limits))
+    say(f"Saved in {options.out}. Next: python -m course_utils evaluate {options.out}")
 
 
 def evaluate_model(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from course_utils.distributed import unwrap
 from course_utils.history import History
 
 
@@ -52,7 +53,7 @@ class EarlyStopping:
             )
         self.patience = patience
         self.min_delta = min_delta
-        self._model = model
+        self._model = unwrap(model)
         self.begin()
 
     def begin(self) -> None:
@@ -122,8 +123,8 @@ class WeightAverage:
     def __init__(self, model: nn.Module, *, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay is {decay}, but it is the share of the average that stays: give 0 to below 1.")
-        self._source = model
-        self._average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        self._source = unwrap(model)
+        self._average = AveragedModel(self._source, multi_avg_fn=get_ema_multi_avg_fn(decay))
         self.model: nn.Module = self._average.module
 
     def begin(self) -> None:

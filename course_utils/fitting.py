@@ -8,12 +8,15 @@ from typing import Any, Literal
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
+from torch.utils.data import DistributedSampler
 
 from course_utils.arguments import check_device
+from course_utils.distributed import rank
 from course_utils.history import History
 from course_utils.losses import LossFunction
+from course_utils.metrics import Metrics
 from course_utils.resuming import Saver
-from course_utils.totals import EpochResult, Metrics, Totals
+from course_utils.totals import EpochResult, Totals
 from course_utils.training import evaluate, train_epoch
 
 
@@ -72,6 +75,10 @@ def fit(
             before, a scheduler that knows its length (OneCycleLR) ends where it was built to end.
         verbose: print a line an epoch.
 
+    In a process group all processes call it alike, see :func:`train_epoch`: each returns the same history, the first
+    prints and writes the checkpoints, and the training is resumed with as many processes. A DistributedSampler is told
+    each epoch's number.
+
     Raises:
         ValueError, NonFiniteLossError: as :func:`train_epoch` does; the sentence names the epoch.
         CheckpointError: a checkpoint cannot be written or read, or it belongs to another training.
@@ -89,6 +96,7 @@ def fit(
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}, but it is a count: give 1 or more.")
     device = check_device(model, device)
+    verbose = verbose and rank() == 0
     history = History()
     saver, resumed = None, None
     if checkpoint_dir is not None:
@@ -122,6 +130,8 @@ def fit(
             if history.stopped:
                 break
             totals = Totals(loss_fn, metrics, device, f"epoch {epoch}")
+            if isinstance(sampler := getattr(train_loader, "sampler", None), DistributedSampler):
+                sampler.set_epoch(epoch)  # else it would shuffle alike in each
             batches, save_inside = (train_loader, None) if saver is None else saver.begin_epoch(history, totals)
             hooks = [callback.on_step for callback in callbacks if hasattr(callback, "on_step")]
             hooks += [] if save_inside is None else [save_inside]  # last, to save what the others have changed

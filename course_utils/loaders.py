@@ -3,9 +3,11 @@
 from typing import Any, NamedTuple
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler
 
 from course_utils.data import ImageData
+from course_utils.distributed import rank, world_size
+from course_utils.divided import DividedBatches
 
 
 class Loaders(NamedTuple):
@@ -33,6 +35,9 @@ def make_loader(
     ``seed_everything`` sets. With workers, the data set's class and its transforms must live in a module, not in a
     notebook cell or a lambda, because fresh processes import them (on macOS and Windows, on Linux from Python 3.14).
 
+    In a process group (torchrun) each process gets its part of every batch of ``batch_size``: all of them together
+    read each sample once, in the batches that one process would read. The workers of each have seeds of their own.
+
     For tensors in memory: ``make_loader(TensorDataset(inputs, targets), shuffle=True)``.
 
     Raises:
@@ -44,14 +49,25 @@ def make_loader(
         raise ValueError(f"batch_size is {batch_size}, but a batch needs at least one sample: give 1 or more.")
     if len(dataset) == 0:  # type: ignore[arg-type]
         raise ValueError("The data set is empty, so it gives no batches: check the path or the split that made it.")
+    generator = torch.Generator().manual_seed(seed)
+    pin_memory = torch.cuda.is_available()  # copies to the GPU can then run while it computes
+    if world_size() > 1:
+        sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)  # type: ignore[arg-type]
+        return DataLoader(
+            dataset,
+            batch_sampler=DividedBatches(sampler, batch_size, drop_last),
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            generator=torch.Generator().manual_seed(seed + rank()),
+        )
     return DataLoader(
         dataset,
         batch_size=batch_size,
         shuffle=shuffle,
         num_workers=num_workers,
         drop_last=drop_last,
-        pin_memory=torch.cuda.is_available(),  # copies to the GPU can then run while it computes
-        generator=torch.Generator().manual_seed(seed),
+        pin_memory=pin_memory,
+        generator=generator,
     )
 
 

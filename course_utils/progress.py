@@ -5,19 +5,25 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from course_utils.distributed import rank
+
 BAR_AFTER = 2.0  # seconds
 
 
-def iterate(loader: Iterable[Any], where: str, *, shown: bool, done: int = 0) -> Iterator[Any]:
+def iterate(
+    loader: Iterable[Any], where: str, *, shown: bool, done: int = 0, may_be_empty: bool = False
+) -> Iterator[Any]:
     """Yield the batches of ``loader``, drawing a tqdm bar from the moment the pass has taken two seconds.
 
-    ``where`` names the pass, as in "epoch 3", on the bar and in errors. ``done`` batches came before these.
+    ``where`` names the pass, as in "epoch 3", on the bar and in errors. ``done`` batches came before these. The
+    bar is drawn by the first process alone.
 
     Raises:
-        ValueError: the loader gave no batches, or something that is not a pair.
+        ValueError: the loader gave no batches, unless it ``may_be_empty``, or something that is not a pair.
     """
     started = time.perf_counter()
     bar: Any = None
+    shown = shown and rank() == 0
     count = done
     for count, batch in enumerate(loader, start=done + 1):
         if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
@@ -40,7 +46,7 @@ def iterate(loader: Iterable[Any], where: str, *, shown: bool, done: int = 0) ->
             bar = tqdm(desc=where, total=length(loader), initial=count, leave=False, unit="batch", disable=off)
     if bar is not None:
         bar.close()
-    if count == 0:
+    if count == 0 and not may_be_empty:
         raise ValueError(
             f"The loader gave no batches in {where}: its data set is empty, drop_last dropped the only batch, or it "
             "is an iterator that was used up before; pass a DataLoader or a list of batches."

@@ -18,10 +18,13 @@ from course_utils.checkpoints import (
     remove_old,
     save_checkpoint,
 )
+from course_utils.distributed import by_first, gather, rank, unwrap, world_size
+from course_utils.divided import own_part
 from course_utils.history import History
+from course_utils.metrics import Metrics
 from course_utils.progress import length
 from course_utils.random_state import generators_of, random_state, set_random_state
-from course_utils.totals import EpochResult, Metrics, Totals
+from course_utils.totals import EpochResult, Totals
 from course_utils.weights import check_weights
 
 
@@ -53,7 +56,7 @@ class Saver:
         keep_last: int,
         resume: bool,
     ) -> None:
-        prepare_folder(folder, resume=resume)
+        by_first(lambda: prepare_folder(folder, resume=resume))
         loaders = (train_loader, val_loader)
         if any(getattr(loader, "persistent_workers", False) for loader in loaders):
             warnings.warn(
@@ -69,19 +72,22 @@ class Saver:
                     "cannot hold its sums: use one of torchmetrics, or leave out checkpoint_every."
                 )
         self._folder = folder.absolute()  # the program may change its folder
-        self._parts = parts
+        self._parts = {**parts, "model": unwrap(parts["model"])}  # so that one process can load it, too
         self._loader = train_loader
         self._every = every
         self._accumulate = accumulate
         self._keep_last = keep_last
         self._generators = generators_of(loaders)
+        lengths = gather(length(train_loader))
+        self._batches = None if None in lengths else max(number for number in lengths if number is not None)
         # What must be the same when the training is taken up, apart from the model's weights.
         self._setup: dict[str, Any] = {name: type(part).__name__ for name, part in parts.items() if name != "model"}
         self._setup |= {
-            "the number of batches": length(train_loader),
+            "the number of batches": self._batches,
             "accumulate": accumulate,
             "the list of metrics": list(named),
             "the number of seeded generators": len(self._generators),
+            "the number of processes": world_size(),
         }
         self._built_with = self._learning_rates()  # before schedulers and checkpoints changed them
         self._proved = False  # that what is saved can be loaded
@@ -96,10 +102,12 @@ class Saver:
             CheckpointError: no checkpoint can be read, or the last one belongs to another training or is beyond
                 ``epochs``. Nothing has been changed then.
         """
-        found = latest_checkpoint(self._folder)
+        found = by_first(lambda: latest_checkpoint(self._folder))
         if found is None:
             return None
         path, state = found
+        if rank() > 0 and "other_processes" in state:
+            state |= state["other_processes"][rank() - 1]
         self._check(path, state, epochs)
         reached = [float(group["lr"]) for group in state["optimizer"]["param_groups"]]
         if self._built_with not in (state["built_with"], reached):
@@ -123,7 +131,9 @@ class Saver:
         set_random_state(state["epoch_start"]["random"])
         if state["batches"]:
             self._inside = state
-        elif history.best_epoch == len(history):  # the program may have been killed before the file got this name
+        elif (
+            history.best_epoch == len(history) and rank() == 0
+        ):  # the program may have been killed before the file got this name
             add_name(path, "best.pt")
         return path.name
 
@@ -144,28 +154,36 @@ class Saver:
             return batches, None
 
         def save_inside(step: int, _loss: torch.Tensor) -> None:
-            last = totals.batches == length(self._loader) or totals.batches % self._accumulate != 0
+            last = totals.batches == self._batches or totals.batches % self._accumulate != 0
             if step % every == 0 and not last:  # after the last step comes the checkpoint of the whole epoch
                 state = {"totals": totals.state_dict(), "epoch_start": epoch_start, "random": random_state()}
                 self._save(history, totals.batches, state)
-                remove_old(self._folder, self._keep_last)
+                if rank() == 0:
+                    remove_old(self._folder, self._keep_last)
 
         return batches, save_inside
 
     def save_epoch(self, history: History) -> None:
         """Save a checkpoint after an epoch, also under the name ``best.pt`` if the epoch is the best so far."""
         path = self._save(history, 0, {"epoch_start": self._random_numbers()})
-        if history.best_epoch == len(history):
-            add_name(path, "best.pt")
-        remove_old(self._folder, self._keep_last)
+        if rank() == 0:
+            if history.best_epoch == len(history):
+                add_name(path, "best.pt")
+            remove_old(self._folder, self._keep_last)
 
     def _save(self, history: History, batches: int, more: dict[str, Any]) -> Path:
         parts = {name: part.state_dict() for name, part in self._parts.items()}
         epoch = len(history)
         state = {**parts, "setup": self._setup, "history": asdict(history), "epoch": epoch, "batches": batches, **more}
+        if world_size() > 1:  # each process has random numbers and sums of its own
+            state["other_processes"] = gather(more)[1:]
         state["built_with"] = self._built_with
         state["requires_grad"] = [parameter.requires_grad for parameter in self._parts["model"].parameters()]
         path = self._folder / checkpoint_name(epoch, batches)
+        by_first(lambda: self._write(path, state))
+        return path
+
+    def _write(self, path: Path, state: dict[str, Any]) -> None:
         save_checkpoint(path, state)
         if not self._proved:  # a callback's state may hold what cannot be loaded: better to hear of it now
             try:
@@ -174,7 +192,6 @@ class Saver:
                 path.unlink(missing_ok=True)
                 raise
             self._proved = True
-        return path
 
     def _learning_rates(self) -> list[float]:
         return [float(group["lr"]) for group in self._parts["optimizer"].param_groups]
@@ -224,11 +241,15 @@ class _Rest:
         self._skip = skip
         self._random = random
 
+    @property
+    def dataset(self) -> Any:
+        return getattr(self._loader, "dataset", None)
+
     def __len__(self) -> int:  # for the progress bar, which starts after those that are skipped
         return len(self._loader)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[Any]:
-        batches = iter(self._loader)
+        batches = iter(own_part(self._loader))
         for _ in range(self._skip):
             next(batches, None)
         set_random_state(self._random)

@@ -18,11 +18,12 @@ from torch.utils.data import RandomSampler
 
 from course_utils.class_figures import add_classes
 from course_utils.device import device_of, move_to
+from course_utils.distributed import rank, unwrap
 from course_utils.history import History
 from course_utils.modes import modes_kept
+from course_utils.predicting import predict
 from course_utils.progress import length
 from course_utils.random_state import generators_of, random_state, set_random_state
-from course_utils.training import predict
 
 EVENTS = "events.out.tfevents.*"
 
@@ -37,7 +38,7 @@ class TensorBoard:
 
     One folder is one run. The log of another training in ``folder`` is moved aside when a new one begins, to
     ``<folder>-1`` and so on; a training that ``fit`` resumes goes on with its curves, each epoch once. Look at them
-    with ``tensorboard --logdir runs``.
+    with ``tensorboard --logdir runs``. In a process group the first process writes.
 
     Args:
         folder: where to write; made if it is not there.
@@ -87,7 +88,7 @@ class TensorBoard:
                     f"hparams[{name!r}] is a {kind}, which TensorBoard cannot compare: give a number or a str."
                 )
             self._hparams[name] = plain
-        self._folder, self._model, self._val_loader = Path(folder).absolute(), model, val_loader
+        self._folder, self._model, self._val_loader = Path(folder).absolute(), unwrap(model), val_loader
         self._names, self._images, self._every = list(class_names), images, every
         self._forget()
 
@@ -104,6 +105,8 @@ class TensorBoard:
         self._forget()
         if self._every and self._val_loader is not None:
             self._check_classes(self._val_loader)
+        if rank() > 0:  # the first process writes
+            return
         if others := sorted(self._folder.glob(EVENTS)):
             number = 1
             while (aside := self._folder.with_name(f"{self._folder.name}-{number}")).exists():
@@ -124,7 +127,15 @@ class TensorBoard:
 
     def __call__(self, history: History) -> None:
         """Write the last epoch of ``history``."""
-        writer, epoch = self._open(), len(history)
+        epoch, val_loader = len(history), self._val_loader
+        rows = None
+        if self._every and epoch % self._every == 0 and val_loader is not None:
+            with self._unnoticed():  # every process gives its part of the rows
+                rows = predict(self._model, val_loader, progress=False)
+        self._epochs = epoch
+        if rank() > 0:
+            return
+        writer = self._open()
         for part, result in (("train", history.train[-1]), ("val", history.val[-1])):
             values = {**result.metrics, "loss": result.loss, "accuracy": result.accuracy}
             for name, value in values.items():
@@ -137,16 +148,16 @@ class TensorBoard:
             writer.add_scalar("gradient_norm/mean", total / max(count, 1), epoch)
             writer.add_scalar("gradient_norm/max", largest, epoch)
             self._norms = []
-        if not self._graph and self._val_loader is not None:
-            self._add_graph(writer, self._val_loader)
-        if self._every and epoch % self._every == 0 and self._val_loader is not None:
-            self._add_classes(writer, epoch, self._val_loader)
-        self._epochs = epoch
+        if not self._graph and val_loader is not None:
+            self._add_graph(writer, val_loader)
+        if rows is not None:
+            logits, targets = rows
+            add_classes(writer, epoch, logits=logits, targets=targets, class_names=self._names, images=self._images)
         writer.flush()  # before a checkpoint says that this epoch is done
 
     def finish(self, history: History) -> None:
         """Write the hyperparameters beside the result of the best epoch, and close the files."""
-        if self._writer is None and (not self._hparams or self._is_finished()):
+        if rank() > 0 or (self._writer is None and (not self._hparams or self._is_finished())):
             return  # nothing was trained: the run had been finished before
         writer = self._open()
         if self._hparams and len(history) > 0:
@@ -228,11 +239,6 @@ class TensorBoard:
         if problem:
             kind = type(self._model).__name__
             warnings.warn(f"The graph of {kind} is left out of the log, it cannot be traced: {problem}", stacklevel=4)
-
-    def _add_classes(self, writer: Any, epoch: int, val_loader: Iterable[Any]) -> None:
-        with self._unnoticed():
-            logits, targets = predict(self._model, val_loader, progress=False)
-        add_classes(writer, epoch, logits=logits, targets=targets, class_names=self._names, images=self._images)
 
     @contextmanager
     def _unnoticed(self) -> Iterator[None]:

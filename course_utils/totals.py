@@ -1,15 +1,15 @@
 """The sums of one pass over the data: exact with a ragged last batch, and read from the device once."""
 
-import copy
 import math
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
+from course_utils.distributed import gather, world_size
 from course_utils.losses import LossFunction, has_classes, is_kept, target_weights
+from course_utils.metrics import Metrics, compute, whole_state
 
 READ_EVERY = 1000  # batches between two looks at the sums, so that an epoch of any length needs little memory
 BATCHES_ASIDE = 64  # what is put aside before it is counted: not more batches than this,
@@ -36,17 +36,6 @@ class NonFiniteLossError(ArithmeticError):
 
     def __reduce__(self) -> tuple[Any, ...]:  # so that it survives a trip between processes
         return type(self), (self.loss, self.batch, self.where, self.learning_rate)
-
-
-class Metrics(Protocol):
-    """Named metrics: a dict of torchmetrics objects, or a torchmetrics MetricCollection.
-
-    Each value has the methods ``reset()``, ``update(outputs, targets)``, ``compute()`` and ``to(device)``.
-    """
-
-    def items(self) -> Iterable[tuple[Any, Any]]:
-        """Return pairs of a name and a metric."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -121,18 +110,29 @@ class Totals:
             if self.batches - self._batches_read >= READ_EVERY:
                 self._read()
 
-    def result(self) -> EpochResult:
-        """Return the means. This is where the device is waited for.
+    def skip(self, rate: Any) -> None:
+        """Count a batch that other processes have and this one has not."""
+        self._count()
+        self._losses.append(torch.zeros(1, dtype=self._dtype, device=self._device))
+        self._weights.append(torch.zeros(1, dtype=self._dtype, device=self._device))
+        self._rates.append(rate)
+        self.batches += 1
+
+    def result(self, *, divided: bool = False) -> EpochResult:
+        """Return the means, with ``divided`` over the samples of all processes. Here the device is waited for.
 
         Raises:
-            NonFiniteLossError: the loss of a batch was nan or infinite.
+            NonFiniteLossError: the loss of a batch was nan or infinite, in any of the processes.
         """
-        self._read()
+        if divided:
+            self._add_up()
+        else:
+            self._read()
         values: dict[str, Any] = {}
         for name, metric in self._metrics.items():
-            value = metric.compute()
+            value = compute(metric, alone=world_size() > 1 and not divided)
             for key, part in value.items() if isinstance(value, dict) else [("", value)]:
-                values[f"{name}_{key}" if key else name] = _as_numbers(part)
+                values[f"{name}_{key}" if key else name] = part
         return EpochResult(
             loss=self._loss_sum / self._weight_sum if self._weight_sum else math.nan,
             accuracy=self._right_sum / self._answer_sum if self._answer_sum else math.nan,
@@ -150,13 +150,7 @@ class Totals:
         """
         self._read()
         sums = {name: getattr(self, name) for name in SUMS}
-        metrics = {}
-        for name, metric in self._metrics.items():
-            whole = copy.deepcopy(metric)
-            for part in whole.modules() if isinstance(whole, torch.nn.Module) else ():
-                if callable(keep := getattr(part, "persistent", None)):  # torchmetrics leaves its sums out otherwise
-                    keep(True)
-            metrics[name] = whole.state_dict()
+        metrics = {name: whole_state(metric) for name, metric in self._metrics.items()}
         return {"sums": sums, "metrics": metrics, "seconds": time.perf_counter() - self._started}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -168,6 +162,20 @@ class Totals:
         for name, metric in self._metrics.items():
             metric.load_state_dict(state["metrics"][name])
             metric.to(self._device)  # torchmetrics keeps the sums where the checkpoint had them
+
+    def _add_up(self) -> None:
+        """Take the sums of the other processes into these."""
+        problem = None
+        try:
+            self._read()
+        except NonFiniteLossError as error:
+            problem = error
+        parts = gather(({name: getattr(self, name) for name in SUMS}, problem))
+        for _, problem in parts:
+            if problem is not None:
+                raise problem
+        for name in SUMS:
+            setattr(self, name, (max if name == "batches" else sum)(sums[name] for sums, _ in parts))
 
     def _count(self) -> None:
         """Count what was put aside, as one large batch. The numbers stay on the device."""
@@ -213,10 +221,3 @@ class Totals:
         self._batches_read = self.batches
         for read in (self._losses, self._weights, self._answers, self._rates):
             read.clear()
-
-
-def _as_numbers(value: Any) -> Any:
-    """Turn tensors and NumPy's numbers, also inside tuples and lists, into floats and nested lists."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return [_as_numbers(part) for part in value] if isinstance(value, (tuple, list)) else value

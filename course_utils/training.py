@@ -1,4 +1,4 @@
-"""One pass over the data: train_epoch, evaluate and predict.
+"""One pass over the data: train_epoch and evaluate; ``predict`` is in predicting.py.
 
 A *loader* is anything that can be looped over and gives ``(inputs, targets)`` pairs: a DataLoader, or a list
 of batches. ``targets`` is a tensor whose first dimension is the batch; ``inputs`` is whatever the model takes.
@@ -6,24 +6,21 @@ of batches. ``targets`` is a tensor whose first dimension is the batch; ``inputs
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
 
 from course_utils.arguments import check_device, check_optimizer, check_options
 from course_utils.device import move_to
+from course_utils.distributed import Together, is_shared, share_buffers
+from course_utils.divided import is_divided, own_part, refuse_whole
 from course_utils.losses import LossFunction, check_labels, compute_loss, loss_weight
+from course_utils.metrics import Metrics
 from course_utils.modes import modes_kept
+from course_utils.predicting import alone
 from course_utils.progress import iterate
-from course_utils.totals import EpochResult, Metrics, Totals
-
-
-class Predictions(NamedTuple):
-    """Outputs and targets of one pass, row by row in the loader's order, on the CPU."""
-
-    logits: torch.Tensor
-    targets: torch.Tensor
+from course_utils.totals import EpochResult, Totals
 
 
 def train_epoch(
@@ -79,6 +76,10 @@ def train_epoch(
             the optimizer is another model's, or an argument is out of range. The sentence says what to do.
 
     A GPU is waited for once, at the end (and once in 1,000 batches), not at every step; a GradScaler waits by itself.
+
+    In a process group, with a model in DistributedDataParallel or after ``fully_shard``, each process gives its own
+    part of the data (see :func:`course_utils.make_loader`). The steps are those of one process with the batches of all
+    together, also where the parts are of unequal size, and every process returns the result on all samples.
     """
     device = check_device(model, device)
     check_optimizer(model, optimizer, device)
@@ -86,8 +87,15 @@ def train_epoch(
     autocast = _autocast(device, amp_dtype)
     if totals is None:
         totals = Totals(loss_fn, metrics, device, "the epoch" if epoch is None else f"epoch {epoch}")
+    together = None
+    if is_shared(model):
+        refuse_whole(loader)
+        together = Together(own_part(loader), device, totals.batches)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     group_weight: int | float | torch.Tensor = 0
+    weight: Any
+    whole: Any
+    samples: Any
 
     def step(loss: torch.Tensor) -> None:
         stepped = True
@@ -114,28 +122,40 @@ def train_epoch(
     with modes_kept(model):
         if not model.training:
             model.train()
-        for inputs, labels in iterate(loader, totals.where, shown=progress, done=totals.batches):
+        batches = loader if together is None else together
+        for inputs, labels in iterate(batches, totals.where, shown=progress, done=totals.batches):
             inputs, targets = move_to(inputs, device), move_to(labels, device)
-            if totals.batches % accumulate == 0:
+            first = totals.batches % accumulate == 0
+            if first:
                 optimizer.zero_grad()
-                samples_first, group_weight = targets.shape[0], 0
             with autocast:
                 outputs = model(inputs)
                 loss = _loss(loss_fn, outputs, labels, targets, totals)
             objective = loss
-            if accumulate > 1:
-                weight = loss_weight(loss_fn, targets) / samples_first  # near 1: float16 has little room
-                objective, group_weight = loss * weight, group_weight + weight
+            if accumulate > 1 or together is not None:
+                weight = whole = loss_weight(loss_fn, targets)
+                samples = targets.shape[0]
+                if together is not None:
+                    weight, whole, samples = together.weigh(weight, samples)
+                if first:
+                    unit, group_weight = samples if accumulate > 1 else whole, 0
+                # Near 1, because float16 has little room.
+                objective, group_weight = loss * (weight / unit), group_weight + whole / unit
             (objective if scaler is None else scaler.scale(objective)).backward()
 
             loss = loss.detach()
             outputs = outputs.detach() if isinstance(outputs, torch.Tensor) else outputs
-            totals.add(loss, outputs, targets, optimizer.param_groups[0]["lr"])
+            if together is not None and together.spare:
+                totals.skip(optimizer.param_groups[0]["lr"])
+            else:
+                totals.add(loss, outputs, targets, optimizer.param_groups[0]["lr"])
             if totals.batches % accumulate == 0:
                 step(loss)
         if totals.batches % accumulate:  # the last group is short
             step(loss)
-    return totals.result()
+    if together is not None:
+        share_buffers(model)
+    return totals.result(divided=together is not None)
 
 
 def evaluate(
@@ -153,47 +173,27 @@ def evaluate(
 
     Meanwhile the model is in evaluation mode (Dropout off, BatchNorm with its running statistics); afterwards every
     part of it has its own mode back. No gradients are kept. Arguments and errors are those of :func:`train_epoch`.
+
+    In a process group, with a loader that is divided over the processes, all of them return the result on all samples,
+    each sample counted once. With a loader of the whole, each process computes by itself.
     """
     device = check_device(model, device)
+    divided = is_divided(loader)
     autocast = _autocast(device, amp_dtype)
     where = "the evaluation" if epoch is None else f"the evaluation after epoch {epoch}"
     totals = Totals(loss_fn, metrics, device, where)
+    model, own = alone(model, loader, device)
     # no_grad, not inference_mode: a tensor that the model or a metric keeps from here can still be trained with.
     with modes_kept(model), torch.no_grad():
         model.eval()
-        for inputs, labels in iterate(loader, where, shown=progress):
+        for inputs, labels in iterate(own, where, shown=progress, may_be_empty=divided):
             inputs, targets = move_to(inputs, device), move_to(labels, device)
             with autocast:
                 outputs = model(inputs)
                 loss = _loss(loss_fn, outputs, labels, targets, totals)
-            totals.add(loss, outputs, targets)
-    return totals.result()
-
-
-def predict(
-    model: nn.Module, loader: Iterable[Any], *, device: torch.device | str | None = None, progress: bool = True
-) -> Predictions:
-    """Return the model's outputs for all of ``loader``, beside the targets of the same pass.
-
-    Row i of ``logits`` (samples, classes, ...) and row i of ``targets`` (samples, ...) belong to the same sample,
-    also when the loader shuffles. The model is in evaluation mode meanwhile and gets its mode back.
-
-    Raises:
-        ValueError: the loader gave no batches.
-    """
-    device = check_device(model, device)
-    all_outputs: list[torch.Tensor] = []
-    all_targets: list[torch.Tensor] = []
-    with modes_kept(model), torch.no_grad():
-        model.eval()
-        for inputs, targets in iterate(loader, "the prediction", shown=progress):
-            outputs = model(move_to(inputs, device))
-            if not isinstance(outputs, torch.Tensor):
-                kind = type(outputs).__name__
-                raise ValueError(f"The model returned a {kind}, but predict needs one tensor: return only the logits.")
-            all_outputs.append(outputs)
-            all_targets.append(targets.clone())  # a worker's tensor holds a file open
-    return Predictions(torch.cat(all_outputs).cpu(), torch.cat(all_targets).cpu())
+            if not (isinstance(own, Together) and own.spare):
+                totals.add(loss, outputs, targets)
+    return totals.result(divided=divided)
 
 
 def _loss(loss_fn: LossFunction, outputs: Any, labels: Any, targets: Any, totals: Totals) -> torch.Tensor:
