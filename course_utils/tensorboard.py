@@ -132,8 +132,8 @@ class TensorBoard:
         if self._every and epoch % self._every == 0 and val_loader is not None:
             with self._unnoticed():  # every process gives its part of the rows
                 rows = predict(self._model, val_loader, progress=False)
-        self._epochs = epoch
         if rank() > 0:
+            self._epochs = epoch
             return
         writer = self._open()
         for part, result in (("train", history.train[-1]), ("val", history.val[-1])):
@@ -153,6 +153,7 @@ class TensorBoard:
         if rows is not None:
             logits, targets = rows
             add_classes(writer, epoch, logits=logits, targets=targets, class_names=self._names, images=self._images)
+        self._epochs = epoch
         writer.flush()  # before a checkpoint says that this epoch is done
 
     def finish(self, history: History) -> None:
