@@ -1,5 +1,6 @@
 """A trained model as one file that other programs run, its preprocessing inside."""
 
+import copy
 import io
 import warnings
 from pathlib import Path
@@ -32,7 +33,7 @@ def export_bundle(bundle: Bundle, path: str | Path, *, kind: Literal["onnx", "pt
     """
     if kind not in ("onnx", "pt2"):
         raise ValueError(f"kind is {kind!r}: give 'onnx' or 'pt2'.")
-    model = Prepared(bundle.model.cpu(), bundle.description).eval()
+    model = Prepared(copy.deepcopy(bundle.model).cpu(), bundle.description).eval()  # the caller's stays as it is
     example, shapes = (example_inputs(bundle, 2),), {"inputs": {0: torch.export.Dim("batch", min=1)}}
     content = io.BytesIO()
     with warnings.catch_warnings():

@@ -52,6 +52,10 @@ def read_samples(kind: str, body: bytes, description: Description, most: int) ->
         if first["type"] == "json_invalid":
             raise Refused(400, f"The body is no JSON that can be read: {first['msg']}.") from error
         place = ".".join(str(part) for part in first["loc"][:2]) or "The body"
+        if first["loc"][:1] == ("images",) and len(first["loc"]) > 1:  # of the two ways, Pydantic names the first alone
+            raise Refused(
+                422, f"{place} is wrong: send the file in base64, or its pixels as whole numbers from 0 to 255."
+            ) from error
         raise Refused(422, f"{place} is wrong: {first['msg']}; /docs describes what may come.") from error
     name = "rows" if description.columns else "images"
     given: list[Any] | None = inputs.rows if description.columns else inputs.images

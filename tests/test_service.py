@@ -118,7 +118,12 @@ Image.new("1", (20_000, 9_000)).save(BOMB, "PNG")
         (b"{}", "application/json", 422, 'This model takes images: send {"images": [...]} and nothing else.'),
         (b'{"images": []}', "application/json", 422, "images is wrong: List should have at least 1 item"),
         (b'{"images": [1]}', "application/json", 422, "images.0 is wrong"),
-        (b'{"images": [[[0.5]]]}', "application/json", 422, "images.0 is wrong"),
+        (
+            b'{"images": [[[0.5]]]}',
+            "application/json",
+            422,
+            "images.0 is wrong: send the file in base64, or its pixels as whole numbers from 0 to 255.",
+        ),
         (b'{"images": [[["0"]]]}', "application/json", 422, "images.0 is wrong"),
         (b'{"images": [[[true]]]}', "application/json", 422, "images.0 is wrong"),
         (b'{"images": [[[NaN]]]}', "application/json", 422, "images.0 is wrong"),

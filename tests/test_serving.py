@@ -100,6 +100,13 @@ def test_exported_files_give_the_same_answers(description: Any, tmp_path: Path) 
         assert torch.allclose(program(inputs), expected, atol=1e-5)
 
 
+def test_exporting_leaves_the_model_as_it_was(tmp_path: Path) -> None:
+    bundle = save(tmp_path / "model", IMAGES)
+    bundle.model.train()
+    export_bundle(bundle, tmp_path / "model.pt2", kind="pt2")
+    assert bundle.model.training
+
+
 def test_what_cannot_be_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = save(tmp_path / "model", IMAGES)
     with pytest.raises(ValueError, match="kind is 'h5': give 'onnx' or 'pt2'"):

@@ -86,7 +86,8 @@ WHERE = "import importlib.util, os; print(importlib.util.find_spec('course_utils
 
 def test_every_notebook_has_the_same_setup_cell() -> None:
     """But for the packages that some fetch in addition."""
-    more = re.compile(re.escape(FETCH.format(package="PACKAGE")).replace("PACKAGE", r"\w+"))
+    fetch = FETCH.format(module="MODULE", packages="PACKAGES")
+    more = re.compile(re.escape(fetch).replace("MODULE", r"\w+").replace("PACKAGES", r"[\w ]+"))
     assert len({more.sub("", text_of(cells(name, "code")[0])) for name in NAMES}) == 1
     assert all(tags_of(cells(name, "code")[0]) == ["setup"] for name in NAMES)
 
@@ -104,11 +105,13 @@ def test_it_never_installs_torch(colab: Colab) -> None:
     assert colab.asked == ["install --quiet --no-deps torchmetrics lightning-utilities"]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("09")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name[:2] in ("09", "14")])
 def test_it_fetches_what_colab_has_not(bare_python: Path, address: Path, tmp_path: Path, name: str) -> None:
     colab = Colab(bare_python, tmp_path, str(address), name)
     colab.run()
-    assert colab.asked[1:] == ["install --quiet optuna"]
+    service = "httpx2 fastapi uvicorn"
+    wanted = {"09": ["optuna"], "14": ["onnx onnxscript", "onnxruntime", "openvino", service]}[name[:2]]
+    assert colab.asked[1:] == [f"install --quiet {packages}" for packages in wanted]
 
 
 def test_it_can_run_again(colab: Colab) -> None:

@@ -60,10 +60,16 @@ if os.path.abspath("..") not in sys.path:
 
 """
 
-# What Colab has not, beside torchmetrics; fetched by the notebooks that import it.
-NOT_ON_COLAB = ("optuna",)
-FETCH = """    if importlib.util.find_spec("{package}") is None:
-        steps += [f"{{sys.executable}} -m pip install --quiet {package}"]
+# What Colab has not, beside torchmetrics; fetched by the notebooks that import it, with what goes with it.
+NOT_ON_COLAB = {
+    "optuna": "optuna",
+    "onnx": "onnx onnxscript",  # the second is imported by torch's exporter
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "httpx2": "httpx2 fastapi uvicorn",  # who talks to the service starts it
+}
+FETCH = """    if importlib.util.find_spec("{module}") is None:
+        steps += [f"{{sys.executable}} -m pip install --quiet {packages}"]
 """
 
 METADATA = {
@@ -90,7 +96,11 @@ def stamp(text: str, name: str) -> str:
         ValueError: the source has no badge line or no setup cell to stamp.
     """
     address = repository()
-    more = "".join(FETCH.format(package=p) for p in NOT_ON_COLAB if re.search(rf"^(import|from) {p}\b", text, re.M))
+    more = "".join(
+        FETCH.format(module=module, packages=packages)
+        for module, packages in NOT_ON_COLAB.items()
+        if re.search(rf"^(import|from) {module}\b", text, re.M)
+    )
     path = address.removeprefix("https://")
     badge = (
         "# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
