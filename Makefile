@@ -48,3 +48,4 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.large_files
 	$(BIN)/python -m benchmarks.image_list
 	$(BIN)/python -m benchmarks.image_recipes
+	$(BIN)/python -m benchmarks.service

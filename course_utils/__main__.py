@@ -1,7 +1,6 @@
 """The notebooks' workflow as commands: ``python -m course_utils train | evaluate | predict | export | serve``."""
 
 import argparse
-import contextlib
 import csv
 import os
 import sys
@@ -142,27 +141,16 @@ def export(options: argparse.Namespace) -> None:
 
 def serve(options: argparse.Namespace) -> None:
     """Answer requests over HTTP until SIGTERM or Ctrl+C; what was begun is answered first."""
-    import uvicorn
-
-    from course_utils.service import Limits, create_app
+    from course_utils.service import Limits
+    from course_utils.serving import run_service
 
     if options.folder is None:
         raise ValueError("No model is named: give its folder, or set COURSE_MODEL.")
     limits = Limits(
         body=options.max_body, batch=options.max_batch, wait=options.max_wait / 1000, seconds=options.timeout
     )
-    with contextlib.ExitStack() as stack:
-        log = PredictionLog(options.log, keep=options.log_keep) if options.log else None
-        if log is not None:
-            stack.callback(log.close)
-        uvicorn.run(
-            create_app(options.folder, limits=limits, device=options.device, log=log),
-            host=options.host,
-            port=options.port,
-            timeout_graceful_shutdown=int(options.timeout) + 1,
-            access_log=False,
-            server_header=False,
-        )
+    log = PredictionLog(options.log, keep=options.log_keep) if options.log else None
+    run_service(options.folder, limits, options.device, log, host=options.host, port=options.port)
 
 
 def _parser() -> argparse.ArgumentParser:

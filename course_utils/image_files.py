@@ -11,9 +11,21 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_PIXELS = 50_000_000
+# The tag of EXIF data that says how the camera was held, and what turns the picture upright. Pillow's exif_transpose
+# also writes all the other tags anew, and fails if a camera wrote one with another type.
+ORIENTATION = 0x0112
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 
 
-def read_image(source: str | Path | bytes, shape: tuple[int, ...]) -> torch.Tensor:
+def read_image(source: str | Path | bytes, shape: tuple[int, ...], *, max_pixels: int = MAX_PIXELS) -> torch.Tensor:
     """Return a PNG or JPEG image as uint8 (C, H, W) of the given ``shape``.
 
     ``source`` is a path, or the bytes of a file. One channel makes it grey, three make it RGB; another size is
@@ -21,7 +33,7 @@ def read_image(source: str | Path | bytes, shape: tuple[int, ...]) -> torch.Tens
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no image, or damaged, has more than 8 bits a channel, or more than 50 million pixels.
+        ValueError: it is no image, or damaged, has more than 8 bits a channel, or more pixels than ``max_pixels``.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -30,10 +42,8 @@ def read_image(source: str | Path | bytes, shape: tuple[int, ...]) -> torch.Tens
     try:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
         with Image.open(file, formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(
-                    f"{name} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}: make it smaller."
-                )
+            if image.width * image.height > max_pixels:
+                raise TooLargeError(f"{image.width} x {image.height} pixels, more than {max_pixels:,}")
             turned = upright(image, "L" if channels == 1 else "RGB")
         if turned.size != (width, height):
             turned = turned.resize((width, height), Image.Resampling.BILINEAR)
@@ -41,11 +51,17 @@ def read_image(source: str | Path | bytes, shape: tuple[int, ...]) -> torch.Tens
         raise FileNotFoundError(f"There is no file {name}: check the path.") from None
     except UnidentifiedImageError as error:
         raise ValueError(f"{name} is no PNG and no JPEG: give one of these.") from error
+    except TooLargeError as error:
+        raise ValueError(f"{name} has {error}: make it smaller.") from error
     except TooManyBitsError as error:
         raise ValueError(f"{name} cannot be used ({error}): save it with 8 bits.") from error
-    except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Exception as error:  # Pillow raises any type at all for damaged files
         raise ValueError(f"{name} is damaged ({error}): give another copy.") from error
     return to_tensor(turned)
+
+
+class TooLargeError(ValueError):
+    """An image that would fill the memory."""
 
 
 class TooManyBitsError(ValueError):
@@ -59,11 +75,13 @@ def upright(image: "Image", mode: str) -> "Image":
         TooManyBitsError: its pixels have more than 8 bits, which Pillow would cut off without a word.
         OSError, SyntaxError: it is damaged.
     """
-    from PIL import ImageOps
+    from PIL import Image
 
     if image.mode.startswith(("I", "F")):
         raise TooManyBitsError(f"its pixels have more than 8 bits, mode {image.mode}, which would be cut off")
-    turned = ImageOps.exif_transpose(image)
+    turned = image
+    if turn := TURNS.get(image.getexif().get(ORIENTATION, 1)):
+        turned = image.transpose(Image.Transpose[turn])
     return (turned.convert("RGBA") if turned.mode == "P" else turned).convert(mode)  # a palette may be transparent
 
 

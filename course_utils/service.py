@@ -5,6 +5,7 @@ FastAPI, Pydantic and prometheus_client are imported with this module; nothing e
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteError
+from starlette.requests import ClientDisconnect
 
 from course_utils.batching import Batcher, Overloaded
 from course_utils.bundles import DESCRIPTION, WEIGHTS, Bundle, load_bundle
@@ -61,6 +63,12 @@ class Answer(BaseModel):
     predictions: list[Prediction]
 
 
+class Markdown(PlainTextResponse):
+    """A model card."""
+
+    media_type = "text/markdown"
+
+
 class Problem(BaseModel):
     """What was wrong with a request, in one sentence."""
 
@@ -103,13 +111,14 @@ class _Service:
         self.model = self._load()
         self.counts = Metrics()
         self.counts.use(self.model.version)
+        self.decoders = asyncio.Semaphore(os.cpu_count() or 1)  # a large image takes some 300 MB meanwhile
         self.batcher: Batcher[tuple[str, Prediction | None]] | None = None
         problems: dict[int | str, dict[str, Any]] = {
             code: {"model": Problem} for code in (400, 408, 413, 415, 422, 503)
         }
         binary = {"schema": {"type": "string", "format": "binary"}}
         body = {"application/json": {"schema": Inputs.model_json_schema()}, "image/png": binary, "image/jpeg": binary}
-        self.app = FastAPI(title="A trained model", lifespan=self._lifespan)
+        self.app = FastAPI(title="A trained model", redirect_slashes=False, lifespan=self._lifespan)
         self.app.add_middleware(Measured, metrics=self.counts)
         self.app.add_exception_handler(StarletteError, _sentence)
         self.app.add_exception_handler(RequestValidationError, _sentence)
@@ -120,7 +129,7 @@ class _Service:
             openapi_extra={"requestBody": {"required": True, "content": body}},
         )(self.predict)
         self.app.get("/health")(self.health)
-        self.app.get("/model", response_class=PlainTextResponse)(self.model_card)
+        self.app.get("/model", response_class=Markdown)(self.model_card)
         self.app.get("/metrics", response_class=PlainTextResponse)(self.metrics)
 
     async def predict(self, request: Request) -> Answer:
@@ -134,11 +143,12 @@ class _Service:
             ) from None
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         description = self.model.bundle.description
-        samples = await asyncio.to_thread(read_samples, kind, body, description, self.limits.batch)
         if self.batcher is None:
             raise Refused(503, "The service is not ready: try again in a moment.")
         try:
             async with asyncio.timeout(self.limits.seconds):
+                async with self.decoders:
+                    samples = await asyncio.to_thread(read_samples, kind, body, description, self.limits.batch)
                 answers = await self.batcher.submit(samples)
         except (Overloaded, TimeoutError) as error:
             reason = str(error) or "The model took too long: try again in a moment."
@@ -154,7 +164,7 @@ class _Service:
 
     async def model_card(self) -> Response:
         """Return the model card of the version that answers, in Markdown."""
-        return PlainTextResponse(self.model.card, media_type="text/markdown")
+        return Markdown(self.model.card)
 
     async def metrics(self) -> Response:
         """Return counts and times in Prometheus' format."""
@@ -225,10 +235,13 @@ class _Service:
 
     async def _read(self, request: Request) -> bytes:
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self.limits.body:
-                raise Refused(413, f"The body is larger than {self.limits.body:,} bytes: send less at once.")
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > self.limits.body:
+                    raise Refused(413, f"The body is larger than {self.limits.body:,} bytes: send less at once.")
+        except ClientDisconnect:  # nobody hears the answer; the metrics do
+            raise Refused(400, "The body ended before its end: send it again.") from None
         return bytes(body)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from typing import Annotated, Any
 
 import torch
@@ -9,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from course_utils.bundles import Description
-from course_utils.image_files import read_image
+from course_utils.image_files import MAX_PIXELS, read_image
 
 Pixels = list[list[int]] | list[list[list[int]]]
+PLACE = re.compile(r"[\w.]{1,40}")
 KINDS = ("application/json", "image/png", "image/jpeg")
 
 
@@ -51,7 +53,8 @@ def read_samples(kind: str, body: bytes, description: Description, most: int) ->
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         if first["type"] == "json_invalid":
             raise Refused(400, f"The body is no JSON that can be read: {first['msg']}.") from error
-        place = ".".join(str(part) for part in first["loc"][:2]) or "The body"
+        where = ".".join(str(part) for part in first["loc"][:2])
+        place = "The body" if not where else where if PLACE.fullmatch(where) else f"{where[:40]!r}"
         if first["loc"][:1] == ("images",) and len(first["loc"]) > 1:  # of the two ways, Pydantic names the first alone
             raise Refused(
                 422, f"{place} is wrong: send the file in base64, or its pixels as whole numbers from 0 to 255."
@@ -65,13 +68,15 @@ def read_samples(kind: str, body: bytes, description: Description, most: int) ->
         raise Refused(413, f"There are {len(given)} {name}, but at most {most} may come at once: send fewer.")
     if description.columns:
         return torch.stack([_row(row, description.columns, f"rows.{number}") for number, row in enumerate(given)])
-    return torch.stack([_image(one, description.input_shape, f"images.{n}") for n, one in enumerate(given)])
+    # All images of a request together are to take no longer than one large one.
+    pixels = MAX_PIXELS // len(given)
+    return torch.stack([_image(one, description.input_shape, f"images.{n}", pixels) for n, one in enumerate(given)])
 
 
-def _image(given: str | Pixels, shape: tuple[int, ...], place: str) -> torch.Tensor:
+def _image(given: str | Pixels, shape: tuple[int, ...], place: str, max_pixels: int) -> torch.Tensor:
     if isinstance(given, str):
         try:
-            return _image_file(base64.b64decode(given, validate=True), shape, place)
+            return _image_file(base64.b64decode(given, validate=True), shape, place, max_pixels)
         except (binascii.Error, ValueError) as error:
             raise Refused(422, f"{place} is no base64 ({error}): encode the bytes of a PNG or JPEG file.") from error
     try:
@@ -87,9 +92,9 @@ def _image(given: str | Pixels, shape: tuple[int, ...], place: str) -> torch.Ten
     return pixels.to(torch.uint8)
 
 
-def _image_file(content: bytes, shape: tuple[int, ...], place: str) -> torch.Tensor:
+def _image_file(content: bytes, shape: tuple[int, ...], place: str, max_pixels: int = MAX_PIXELS) -> torch.Tensor:
     try:
-        return read_image(content, shape)
+        return read_image(content, shape, max_pixels=max_pixels)
     except ValueError as error:
         raise Refused(422, f"{place}: {error}") from error
 

@@ -360,3 +360,40 @@ def test_numbers_that_are_too_extreme_for_the_model(tmp_path: Path) -> None:
         assert answer.status_code == 422
         assert answer.json()["detail"].startswith("The model has no answer for numbers as extreme as these")
     assert log.read().ids == ()
+
+
+def test_a_client_that_leaves_while_it_sends_is_no_error_of_the_service(tmp_path: Path) -> None:
+    save(tmp_path, IMAGES)
+    app = create_app(tmp_path)
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers, "query_string": b""}
+    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 400
+    with TestClient(app) as client:
+        assert 'status="500"' not in client.get("/metrics").text
+
+
+def test_a_slash_at_the_end_is_another_path(tmp_path: Path) -> None:
+    save(tmp_path, IMAGES)
+    with TestClient(create_app(tmp_path)) as client:
+        answer = client.post("/predict/", follow_redirects=False, headers={"host": "elsewhere.example"})
+        assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
+
+
+def test_the_images_of_one_request_have_a_limit_together(tmp_path: Path) -> None:
+    save(tmp_path, IMAGES)
+    content = io.BytesIO()
+    Image.new("P", (7000, 7000)).save(content, "PNG")  # 6 kB each, half a megabyte together
+    images = {"images": [base64.b64encode(content.getvalue()).decode()] * 64}
+    with TestClient(create_app(tmp_path)) as client:
+        answer = client.post("/predict", json=images)
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith("images.0: The image has 7000 x 7000 pixels, more than 781,250")
