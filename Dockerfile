@@ -1,6 +1,8 @@
 # The prediction service, python -m course_utils serve, as an image. The model is not in it: mount what train wrote.
 #   docker build --tag course-service .
-#   docker run --rm --init --publish 8000:8000 --volume "$PWD/runs/first:/model:ro" course-service
+#   docker run --rm --init --stop-timeout 15 --publish 127.0.0.1:8000:8000 --volume "$PWD/runs/first:/model:ro" \
+#     course-service
+# It ends after it has answered what was begun, at most 11 seconds; without 127.0.0.1 the whole network may ask.
 # A model of its own: FROM course-service, then COPY runs/first /model.
 # Without a GPU the CPU builds of PyTorch make it several times smaller; its installation page gives their address:
 #   docker build --build-arg PIP_EXTRA_INDEX_URL=... --tag course-service .

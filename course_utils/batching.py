@@ -1,6 +1,7 @@
 """Requests that arrive together share one call of the model."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,9 @@ class Batcher(Generic[T]):
         max_wait: seconds that a request waits for company; 0 takes what is there.
         max_waiting: samples that may wait; beyond that a request is refused at once.
         observe: called with the size of each batch.
+
+    Raises:
+        ValueError: fewer samples may wait than a batch holds.
     """
 
     def __init__(
@@ -46,6 +50,8 @@ class Batcher(Generic[T]):
         max_waiting: int,
         observe: Callable[[int], None],
     ) -> None:
+        if max_waiting < max_batch:
+            raise ValueError(f"max_waiting is {max_waiting}, but a batch of {max_batch} must be able to wait.")
         self._compute, self._observe = compute, observe
         self._max_batch, self._max_wait, self._max_waiting = max_batch, max_wait, max_waiting
         self._requests: deque[_Request[T]] = deque()
@@ -68,19 +74,26 @@ class Batcher(Generic[T]):
 
     @property
     def waiting(self) -> int:
-        """How many samples wait."""
-        return sum(len(request.samples) for request in self._requests)
+        """How many samples wait for an answer that somebody still wants."""
+        return sum(len(request.samples) for request in self._requests if not request.answer.done())
+
+    @property
+    def running(self) -> bool:
+        """Whether requests are answered."""
+        return self._task is not None and not self._task.done()
 
     async def submit(self, samples: torch.Tensor) -> list[T]:
         """Return the N answers of ``compute`` to ``samples`` (N, ...), which are computed together.
 
         Raises:
             ValueError: they are more than one batch holds.
-            Overloaded: too many wait already, or the service is being stopped.
+            Overloaded: too many wait already, or the batcher is not running.
         """
         if len(samples) > self._max_batch:
             raise ValueError(f"There are {len(samples)} samples, but at most {self._max_batch} may come at once.")
-        if self._closing or self.waiting + len(samples) > self._max_waiting:
+        if self._closing or not self.running:
+            raise Overloaded("The service is starting or being stopped: try again in a moment.")
+        if self.waiting + len(samples) > self._max_waiting:
             raise Overloaded(f"{self.waiting} samples wait already: try again in a moment.")
         loop = asyncio.get_running_loop()
         request: _Request[T] = _Request(samples, loop.create_future(), loop.time())
@@ -96,28 +109,29 @@ class Batcher(Generic[T]):
                     return
                 await self._change()
             deadline = self._requests[0].arrived + self._max_wait
-            while self.waiting < self._max_batch and not self._closing and (rest := deadline - loop.time()) > 0:
-                try:
-                    await asyncio.wait_for(self._change(), rest)
-                except TimeoutError:
-                    break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    while self.waiting < self._max_batch and not self._closing:
+                        await self._change()
             batch = self._take()
             if not batch:  # all who waited have gone
                 continue
-            samples = torch.cat([request.samples for request in batch])
-            self._observe(len(samples))
+            count = sum(len(request.samples) for request in batch)
             try:
+                self._observe(count)
+                samples = torch.cat([request.samples for request in batch])
                 answers = await loop.run_in_executor(self._thread, self._compute, samples)
+                if len(answers) != count:
+                    raise RuntimeError(f"The model gave {len(answers)} answers to {count} samples.")
             except Exception as error:  # it belongs to those who asked; the next batch may be better
                 for request in batch:
                     if not request.answer.done():
                         request.answer.set_exception(error)
                 continue
             for request in batch:
-                count = len(request.samples)
                 if not request.answer.done():
-                    request.answer.set_result(answers[:count])
-                answers = answers[count:]
+                    request.answer.set_result(answers[: len(request.samples)])
+                answers = answers[len(request.samples) :]
 
     async def _change(self) -> None:
         self._changed.clear()

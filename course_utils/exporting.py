@@ -2,13 +2,14 @@
 
 import copy
 import io
+import json
 import warnings
 from pathlib import Path
 from typing import Literal
 
 import torch
 
-from course_utils.bundles import Bundle, Prepared
+from course_utils.bundles import DESCRIPTION, Bundle, Prepared
 from course_utils.checkpoints import write_file
 
 
@@ -24,6 +25,9 @@ def example_inputs(bundle: Bundle, batch: int) -> torch.Tensor:
 def export_bundle(bundle: Bundle, path: str | Path, *, kind: Literal["onnx", "pt2"]) -> None:
     """Write ``bundle`` to ``path`` for batches of any size: one input, ``inputs``, and one output, ``logits``.
 
+    Beside the model the file holds the names of classes and columns and of the data set, as JSON: among the metadata of
+    ONNX, or in the extra file ``model.json`` of ``torch.export.load``.
+
     ``"onnx"`` is run by onnxruntime, OpenVINO and others, ``"pt2"`` (torch.export) by ``torch.export.load``. The file
     is there whole or not at all.
 
@@ -35,13 +39,18 @@ def export_bundle(bundle: Bundle, path: str | Path, *, kind: Literal["onnx", "pt
         raise ValueError(f"kind is {kind!r}: give 'onnx' or 'pt2'.")
     model = Prepared(copy.deepcopy(bundle.model).cpu(), bundle.description).eval()  # the caller's stays as it is
     example, shapes = (example_inputs(bundle, 2),), {"inputs": {0: torch.export.Dim("batch", min=1)}}
+    names = bundle.description
+    about = {"class_names": names.class_names, "columns": names.columns, "dataset": names.dataset}
     content = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter about itself
         if kind == "pt2":
-            torch.export.save(torch.export.export(model, example, dynamic_shapes=shapes), content)
+            program = torch.export.export(model, example, dynamic_shapes=shapes)
+            torch.export.save(program, content, extra_files={DESCRIPTION: json.dumps(about)})
         else:
-            program = torch.onnx.export(
+            from onnx.helper import set_model_props
+
+            exported = torch.onnx.export(
                 model,
                 example,
                 dynamo=True,
@@ -50,6 +59,8 @@ def export_bundle(bundle: Bundle, path: str | Path, *, kind: Literal["onnx", "pt
                 output_names=["logits"],
                 verbose=False,
             )
-            assert program is not None
-            content.write(program.model_proto.SerializeToString())
+            assert exported is not None
+            proto = exported.model_proto
+            set_model_props(proto, {name: json.dumps(value) for name, value in about.items()})
+            content.write(proto.SerializeToString())
     write_file(Path(path), content.getbuffer())

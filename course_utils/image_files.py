@@ -33,12 +33,15 @@ def read_image(source: str | Path | bytes, shape: tuple[int, ...], *, max_pixels
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no image, or damaged, has more than 8 bits a channel, or more pixels than ``max_pixels``.
+        ValueError: ``shape`` has neither one channel nor three, or the image is damaged, none at all, has more than 8
+            bits a channel or more pixels than ``max_pixels``.
     """
     from PIL import Image, UnidentifiedImageError
 
     name = "The image" if isinstance(source, bytes) else str(source)
     channels, height, width = shape
+    if channels not in (1, 3):
+        raise ValueError(f"{name} cannot have {channels} channels: a file becomes grey or RGB, so send pixels.")
     try:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
         with Image.open(file, formats=("PNG", "JPEG")) as image:

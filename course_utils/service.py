@@ -143,8 +143,8 @@ class _Service:
             ) from None
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         description = self.model.bundle.description
-        if self.batcher is None:
-            raise Refused(503, "The service is not ready: try again in a moment.")
+        if self.batcher is None or not self.batcher.running:
+            raise Refused(503, "The service does not answer: start it again.")
         try:
             async with asyncio.timeout(self.limits.seconds):
                 async with self.decoders:
@@ -160,6 +160,8 @@ class _Service:
 
     async def health(self) -> dict[str, str]:
         """Say that the service is up, and which version of the model answers."""
+        if self.batcher is None or not self.batcher.running:
+            raise Refused(503, "The service does not answer: start it again.")
         return {"status": "ok", "model": self.model.version}
 
     async def model_card(self) -> Response:
@@ -183,7 +185,7 @@ class _Service:
             self._compute,
             max_batch=limits.batch,
             max_wait=limits.wait,
-            max_waiting=limits.waiting,
+            max_waiting=max(limits.waiting, limits.batch),
             observe=self.counts.sizes.observe,
         )
         self.batcher.start()

@@ -3,16 +3,19 @@
 import base64
 import binascii
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 
 from course_utils.bundles import Description
 from course_utils.image_files import MAX_PIXELS, read_image
 
-Pixels = list[list[int]] | list[list[list[int]]]
+Row = Annotated[list[int], Field(fail_fast=True)]  # the first error is enough
+Plane = Annotated[list[Row], Field(fail_fast=True)]
+Pixels = Plane | Annotated[list[Plane], Field(fail_fast=True)]
 PLACE = re.compile(r"[\w.]{1,40}")
 KINDS = ("application/json", "image/png", "image/jpeg")
 
@@ -48,29 +51,40 @@ def read_samples(kind: str, body: bytes, description: Description, most: int) ->
             raise Refused(415, "This model takes rows of a table: send them as application/json.")
         return _image_file(body, description.input_shape, "The body").unsqueeze(0)
     try:
-        inputs = Inputs.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        if first["type"] == "json_invalid":
-            raise Refused(400, f"The body is no JSON that can be read: {first['msg']}.") from error
-        where = ".".join(str(part) for part in first["loc"][:2])
-        place = "The body" if not where else where if PLACE.fullmatch(where) else f"{where[:40]!r}"
-        if first["loc"][:1] == ("images",) and len(first["loc"]) > 1:  # of the two ways, Pydantic names the first alone
-            raise Refused(
-                422, f"{place} is wrong: send the file in base64, or its pixels as whole numbers from 0 to 255."
-            ) from error
-        raise Refused(422, f"{place} is wrong: {first['msg']}; /docs describes what may come.") from error
+        content = from_json(body)
+    except ValueError as error:
+        raise Refused(400, f"The body is no JSON that can be read: {error}.") from error
     name = "rows" if description.columns else "images"
-    given: list[Any] | None = inputs.rows if description.columns else inputs.images
-    if given is None or (inputs.images is not None and inputs.rows is not None):
-        raise Refused(422, f'This model takes {name}: send {{"{name}": [...]}} and nothing else.')
-    if len(given) > most:
+    given = content.get(name) if isinstance(content, dict) else None
+    # Numbers first, so that a body of megabytes that is wrong everywhere costs no more than one that is right.
+    if isinstance(given, list) and len(given) > most:
         raise Refused(413, f"There are {len(given)} {name}, but at most {most} may come at once: send fewer.")
-    if description.columns:
-        return torch.stack([_row(row, description.columns, f"rows.{number}") for number, row in enumerate(given)])
-    # All images of a request together are to take no longer than one large one.
-    pixels = MAX_PIXELS // len(given)
-    return torch.stack([_image(one, description.input_shape, f"images.{n}", pixels) for n, one in enumerate(given)])
+    if isinstance(given, list) and description.columns:
+        for number, row in enumerate(given):
+            _check_names(row, description.columns, f"rows.{number}")
+    try:
+        inputs = Inputs.model_validate(content)
+    except ValidationError as error:
+        _refuse(error)
+    if description.columns and inputs.rows is not None and inputs.images is None:
+        return torch.stack([_row(row, description.columns, f"rows.{n}") for n, row in enumerate(inputs.rows)])
+    if not description.columns and inputs.images is not None and inputs.rows is None:
+        pixels = MAX_PIXELS // len(inputs.images)  # all of a request together take no longer than one large one
+        return torch.stack(
+            [_image(one, description.input_shape, f"images.{n}", pixels) for n, one in enumerate(inputs.images)]
+        )
+    raise Refused(422, f'This model takes {name}: send {{"{name}": [...]}} and nothing else.')
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"][:2])
+    place = "The body" if not where else where if PLACE.fullmatch(where) else f"{where[:40]!r}"
+    if first["loc"][:1] == ("images",) and len(first["loc"]) > 1:  # of the two ways, Pydantic names the first alone
+        raise Refused(
+            422, f"{place} is wrong: send the file in base64, or its pixels as whole numbers from 0 to 255."
+        ) from error
+    raise Refused(422, f"{place} is wrong: {first['msg']}; /docs describes what may come.") from error
 
 
 def _image(given: str | Pixels, shape: tuple[int, ...], place: str, max_pixels: int) -> torch.Tensor:
@@ -78,7 +92,9 @@ def _image(given: str | Pixels, shape: tuple[int, ...], place: str, max_pixels: 
         try:
             return _image_file(base64.b64decode(given, validate=True), shape, place, max_pixels)
         except (binascii.Error, ValueError) as error:
-            raise Refused(422, f"{place} is no base64 ({error}): encode the bytes of a PNG or JPEG file.") from error
+            raise Refused(
+                422, f"{place} is no base64 ({error}): encode a PNG or JPEG file, without line breaks and 'data:'."
+            ) from error
     try:
         pixels = torch.tensor(given)
     except (OverflowError, RuntimeError, TypeError, ValueError) as error:
@@ -99,12 +115,18 @@ def _image_file(content: bytes, shape: tuple[int, ...], place: str, max_pixels: 
         raise Refused(422, f"{place}: {error}") from error
 
 
-def _row(given: dict[str, float], columns: tuple[str, ...], place: str) -> torch.Tensor:
+def _check_names(row: Any, columns: tuple[str, ...], place: str) -> None:
+    if not isinstance(row, dict):  # Pydantic says so
+        return
     for name in columns:
-        if name not in given:
+        if name not in row:
             raise Refused(422, f"{place} has no {name}: send all of {', '.join(columns)}.")
-    if unknown := sorted(given.keys() - set(columns)):
-        raise Refused(422, f"{place} has {unknown[0]!r}, which the model does not know: leave it out.")
+    if len(row) > len(columns):
+        unknown = min(row.keys() - set(columns))
+        raise Refused(422, f"{place} has {unknown[:40]!r}, which the model does not know: leave it out.")
+
+
+def _row(given: dict[str, float], columns: tuple[str, ...], place: str) -> torch.Tensor:
     row = torch.tensor([given[name] for name in columns], dtype=torch.float64).to(torch.float32)
     if not row.isfinite().all():
         raise Refused(422, f"{place} has a number that is too large for float32.")

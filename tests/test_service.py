@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -294,6 +295,100 @@ def test_limits_of_the_batcher() -> None:
     assert isinstance(answers[0], ValueError)
     assert answers[1] == [[2.0]] * 8
     assert isinstance(answers[2], Overloaded)
+
+
+def test_a_full_batch_waits_for_nobody() -> None:
+    async def ask() -> float:
+        batcher = make([], max_batch=2, max_wait=30.0)
+        batcher.start()
+        await asyncio.sleep(0.01)
+        started = time.perf_counter()
+        first = asyncio.create_task(batcher.submit(torch.ones(1, 1)))
+        await asyncio.sleep(0)  # the second comes while the batcher wakes up for the first
+        await asyncio.gather(first, batcher.submit(torch.ones(1, 1)))
+        await batcher.stop()
+        return time.perf_counter() - started
+
+    assert asyncio.run(ask()) < 5
+
+
+def test_whatever_goes_wrong_in_a_batch_belongs_to_those_who_asked() -> None:
+    def fail(size: int) -> None:
+        raise KeyError("metrics")
+
+    assert [type(error) for error in run(make([], observe=fail), torch.ones(1, 1))] == [KeyError]
+    short = Batcher(lambda samples: [0.0], max_batch=8, max_wait=0.05, max_waiting=8, observe=lambda size: None)
+    answers = run(short, torch.ones(1, 1), torch.ones(2, 1))
+    assert [str(error) for error in answers] == ["The model gave 1 answers to 3 samples."] * 2
+
+    async def ask() -> list[Any]:
+        batcher = make([])
+        batcher.start()
+        asked = (batcher.submit(torch.ones(1, 1)), batcher.submit(torch.ones(1, 2)))
+        bad = await asyncio.gather(*asked, return_exceptions=True)
+        good = await batcher.submit(torch.ones(1, 1))
+        await batcher.stop()
+        return [*bad, good]
+
+    first, second, good = asyncio.run(ask())
+    assert isinstance(first, RuntimeError)
+    assert isinstance(second, RuntimeError)
+    assert good == [[2.0]]
+
+
+def test_those_who_have_gone_take_nobodys_place() -> None:
+    async def ask() -> list[list[float]]:
+        batcher = make([], max_waiting=8, max_wait=0.2)
+        batcher.start()
+        gone = asyncio.create_task(batcher.submit(torch.ones(7, 1)))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        answer = await batcher.submit(torch.ones(8, 1))
+        await batcher.stop()
+        with pytest.raises(Overloaded, match="The service is starting or being stopped"):
+            await batcher.submit(torch.ones(1, 1))
+        return answer
+
+    assert asyncio.run(ask()) == [[2.0]] * 8
+    with pytest.raises(ValueError, match="max_waiting is 7, but a batch of 8 must be able to wait"):
+        make([], max_waiting=7)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"images": [' + b"1," * 1_500_000 + b"1]}", (413, "There are 1500001 images")),
+        (b'{"images": [[[' + b'"",' * 1_000_000 + b'""]]]}', (422, "images.0 is wrong: send the file in base64")),
+        (b'{"images": [[[' + b"0.5," * 700_000 + b"1]]]}", (422, "images.0 is wrong: send the file in base64")),
+        (b'{"images": [' + b"[" * 500_000, (400, "The body is no JSON that can be read")),
+    ],
+    ids=["numbers", "texts", "scaled pixels", "depth"],
+)
+def test_megabytes_of_mistakes_cost_no_more_than_one(body: bytes, said: tuple[int, str], folder: Path) -> None:
+    with TestClient(create_app(folder)) as client:
+        started = time.perf_counter()
+        answer = client.post("/predict", content=body, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["detail"][: len(said[1])]) == said
+        assert time.perf_counter() - started < 5  # 20 to 90 s if every mistake were listed
+
+
+def test_a_row_of_many_unknown_columns(tmp_path: Path) -> None:
+    save(tmp_path, ROWS)
+    row = {"ram": 4, "cores": 2, **{f"{'x' * 100}{number}": "" for number in range(20_000)}}
+    with TestClient(create_app(tmp_path)) as client:
+        answer = client.post("/predict", json={"rows": [row]})
+        assert answer.status_code == 422
+        assert answer.json()["detail"] == f"rows.0 has '{'x' * 40}', which the model does not know: leave it out."
+
+
+def test_files_for_a_model_with_four_channels(tmp_path: Path) -> None:
+    save(tmp_path, replace(IMAGES, input_shape=(4, 8, 8), mean=(0.4,) * 4, std=(0.3,) * 4))
+    with TestClient(create_app(tmp_path)) as client:
+        answer = client.post("/predict", content=png(PIXELS[0]), headers={"content-type": "image/png"})
+        assert (answer.status_code, answer.json()["detail"][-18:]) == (422, "RGB, so send pixels."[-18:])
+        pixels = torch.zeros(2, 4, 8, 8, dtype=torch.int64).tolist()
+        assert client.post("/predict", json={"images": pixels}).status_code == 200
 
 
 def test_a_client_that_has_gone_costs_nothing() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ import pytest
 import torch
 
 from course_utils.__main__ import main
-from course_utils.bundles import Prepared, load_bundle
+from course_utils.bundles import DESCRIPTION, Prepared, load_bundle
 from course_utils.exporting import example_inputs, export_bundle
 from tests.test_service import IMAGES, PIXELS, ROWS, save
 
@@ -89,7 +90,12 @@ def test_exported_files_give_the_same_answers(description: Any, tmp_path: Path) 
     for name in ("model.onnx", "model.pt2"):
         assert main(["export", str(tmp_path / "model"), "--to", str(tmp_path / name)]) == 0
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    program = torch.export.load(tmp_path / "model.pt2").module()
+    about = {DESCRIPTION: ""}
+    program = torch.export.load(tmp_path / "model.pt2", extra_files=about).module()
+    names = {name: json.loads(value) for name, value in session.get_modelmeta().custom_metadata_map.items()}
+    assert names == json.loads(about[DESCRIPTION])
+    assert names["class_names"] == list(description.class_names)
+    assert (names["columns"], names["dataset"]) == (list(description.columns), description.dataset)
     for batch in (1, 2, 7, 64):
         inputs = example_inputs(bundle, batch)
         expected = bundle.logits(inputs)
