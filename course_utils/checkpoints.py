@@ -72,7 +72,7 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
             f"{path} could not be written ({_reason(error)}): "
             f"{'make room' if error.errno in FULL else 'look after the folder'}, or choose another one."
         ) from error
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def add_name(path: Path, name: str) -> None:
@@ -91,7 +91,7 @@ def add_name(path: Path, name: str) -> None:
     except OSError:
         write_file(target, path.read_bytes())
     else:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -235,7 +235,7 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Have the disk remember the names in ``folder``, too, where the system can be asked to (Windows cannot)."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -1,6 +1,7 @@
 """What a model was asked and what it answered, in an SQLite file that does not grow without end."""
 
 import contextlib
+import operator
 import sqlite3
 import threading
 import time
@@ -45,7 +46,8 @@ class PredictionLog:
     """The newest predictions of a service, with their inputs and, once they are known, the true labels.
 
     Several threads and processes may write and read at once. A process that is killed leaves whole calls of
-    :meth:`append` behind, or nothing of them. Inputs may be people's data: keep no more than you may.
+    :meth:`append` behind, or nothing of them. Inputs may be people's data: keep no more than you may. What is
+    deleted is written over in the file; in the journal beside it (``-wal``) it stays until the log is closed.
 
     Args:
         path: the SQLite file; made if it is not there.
@@ -70,6 +72,7 @@ class PredictionLog:
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = NORMAL")
                 self._database.execute("PRAGMA journal_size_limit = 4000000")
+                self._database.execute("PRAGMA secure_delete = ON")  # what is deleted is written over
             with self._transaction():
                 if self._check():
                     for statement in TABLES.split(";"):
@@ -90,8 +93,8 @@ class PredictionLog:
             inputs: uint8 or float32 (N, ...), as the model got them.
 
         Raises:
-            ValueError: there are not as many of one as of the other, or the inputs have another dtype or shape than
-                those before them.
+            ValueError: there are not as many of one as of the other, a probability is not from 0 to 1, or the inputs
+                have another dtype or shape than those before them.
             OSError: the file cannot be written; then nothing is.
         """
         if not len(labels) == len(probabilities) == len(inputs):
@@ -102,11 +105,15 @@ class PredictionLog:
         if inputs.dtype not in (torch.uint8, torch.float32):
             raise ValueError(f"The inputs are {inputs.dtype}: give torch.uint8 or torch.float32.")
         form = (str(inputs.dtype).removeprefix("torch."), ",".join(map(str, inputs.shape[1:])))
-        now, array = time.time(), inputs.cpu().numpy()
+        now, array = time.time(), inputs.detach().cpu().numpy()
+        # NumPy's numbers and strings would be stored as bytes.
         rows = [
-            (now, version, label, probability, sample.tobytes())
+            (now, str(version), str(label), float(probability), sample.tobytes())
             for label, probability, sample in zip(labels, probabilities, array, strict=True)
         ]
+        for row in rows:
+            if not 0 <= row[3] <= 1:
+                raise ValueError(f"A probability is {row[3]}: give numbers from 0 to 1.")
         if not rows:
             return []
         with self._transaction():
@@ -133,7 +140,8 @@ class PredictionLog:
         """
         with self._transaction():
             return self._database.executemany(
-                "UPDATE predictions SET truth = ? WHERE id = ?", [(label, key) for key, label in truths.items()]
+                "UPDATE predictions SET truth = ? WHERE id = ?",
+                [(str(label), operator.index(key)) for key, label in truths.items()],
             ).rowcount
 
     def read(self, *, since: float = 0.0, version: str | None = None) -> Logged:

@@ -1,18 +1,23 @@
 """Versions of a model side by side: one of them is in use, and changing it is one atomic step."""
 
 import re
+import secrets
 from pathlib import Path
 
 from course_utils.bundles import DESCRIPTION, load_bundle
-from course_utils.checkpoints import CheckpointError, write_file
+from course_utils.checkpoints import CheckpointError, sync_folder, write_file
 
 CURRENT = "current"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def list_versions(folder: str | Path) -> list[str]:
-    """Return the names of the versions in ``folder``: its subfolders with a model in them."""
-    return sorted(path.parent.name for path in Path(folder).glob(f"*/{DESCRIPTION}"))
+    """Return the names of the versions in ``folder``: its subfolders with a model in them.
+
+    A name is of letters, digits and ``._-``, up to 64 of them, and begins with a letter or digit; ``current`` is taken.
+    """
+    names = (path.parent.name for path in Path(folder).glob(f"*/{DESCRIPTION}"))
+    return sorted(name for name in names if NAME.fullmatch(name) and name != CURRENT)
 
 
 def current_version(folder: str | Path) -> str:
@@ -36,11 +41,14 @@ def use_version(folder: str | Path, name: str) -> None:
     Raises:
         CheckpointError: there is no such version, or it is damaged; the version in use stays.
     """
-    if not NAME.fullmatch(name) or name not in list_versions(folder):
+    if name not in list_versions(folder):
         known = ", ".join(list_versions(folder)) or "none"
         raise CheckpointError(f"There is no version {name!r} in {folder} (there: {known}): give one of them.")
     load_bundle(Path(folder) / name)
-    write_file(Path(folder) / CURRENT, f"{name}\n".encode())
+    chosen = Path(folder) / f"{CURRENT}.{secrets.token_hex(8)}"  # a file of its own, because others may choose, too
+    write_file(chosen, f"{name}\n".encode())
+    chosen.replace(Path(folder) / CURRENT)
+    sync_folder(Path(folder))
 
 
 def bundle_folder(folder: str | Path) -> tuple[str, Path]:

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -57,6 +58,27 @@ def test_rows_of_a_table(tmp_path: Path) -> None:
     rows = torch.tensor([[0.1, -2.0, float("inf")]])
     log.append("v1", ["dear"], [0.9], rows)
     assert torch.equal(log.read().inputs, rows)
+
+
+def test_numbers_of_numpy_and_torch_are_plain_ones_when_they_come_back(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.db")
+    ids = log.append(
+        "v1", np.array(["a", "b"]), np.array([0.5, 0.25], dtype=np.float32), torch.ones(2, 3).requires_grad_()
+    )  # type: ignore[arg-type]
+    assert log.add_truth({np.int64(ids[0]): np.str_("b")}) == 1  # type: ignore[dict-item]
+    logged = log.read()
+    assert (logged.labels, logged.probabilities, logged.truths) == (("a", "b"), (0.5, 0.25), ("b", None))
+
+
+def test_what_is_deleted_is_gone_when_the_log_is_closed(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "log.db", keep=10)
+    secret = torch.tensor([list(b"a person's data" * 4)], dtype=torch.uint8)
+    for _ in range(20):
+        log.append("v1", ["a"], [0.5], secret)
+    for _ in range(10):
+        log.append("v1", ["a"], [0.5], torch.zeros_like(secret))
+    log.close()
+    assert not any(b"a person's data" in file.read_bytes() for file in tmp_path.iterdir())
 
 
 def test_truths_come_later_and_reach_their_samples_alone(tmp_path: Path) -> None:
@@ -133,14 +155,13 @@ def test_wrong_input_leaves_the_log_as_it_was(tmp_path: Path) -> None:
     log.append("v1", LABELS, PROBABILITIES, INPUTS)
     with pytest.raises(ValueError, match=r"There are 5 labels, 6 probabilities and 6 inputs"):
         log.append("v1", LABELS[:5], PROBABILITIES, INPUTS)
-    with pytest.raises(
-        ValueError, match=r"inputs of type uint8 and shape \(1,4,4\), these are float32 \(1,4,4\)"
-    ):
+    with pytest.raises(ValueError, match=r"inputs of type uint8 and shape \(1,4,4\), these are float32 \(1,4,4\)"):
         log.append("v1", LABELS, PROBABILITIES, INPUTS.float())
     with pytest.raises(ValueError, match=r"The inputs are torch.int64: give torch.uint8 or torch.float32."):
         log.append("v1", LABELS, PROBABILITIES, INPUTS.long())
-    with pytest.raises(OSError, match=r"log.db failed \(NOT NULL constraint failed"):
-        log.append("v1", LABELS, [*PROBABILITIES[:5], None], INPUTS)  # type: ignore[list-item]
+    for wrong in (float("nan"), -0.1, 1.5):
+        with pytest.raises(ValueError, match=r"A probability is .*: give numbers from 0 to 1."):
+            log.append("v1", LABELS, [*PROBABILITIES[:5], wrong], INPUTS)
     assert len(log.read().ids) == 6
 
 

@@ -2,8 +2,11 @@
 
 import asyncio
 import base64
+import contextlib
 import io
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -252,6 +255,32 @@ def test_versions(tmp_path: Path) -> None:
     (tmp_path / "current").write_text("../elsewhere")
     with pytest.raises(RuntimeError, match="is damaged: choose a version again"):
         current_version(tmp_path)
+
+
+def test_names_of_versions(tmp_path: Path) -> None:
+    for name in ("v1", "current", ".hidden", "my model"):
+        save(tmp_path / name, IMAGES)
+    assert list_versions(tmp_path) == ["v1"]
+    with pytest.raises(RuntimeError, match=r"There is no version 'my model' in .* \(there: v1\)"):
+        use_version(tmp_path, "my model")
+
+
+def test_several_may_choose_a_version_at_once(tmp_path: Path) -> None:
+    for name in ("v1", "v2"):
+        save(tmp_path / name, IMAGES)
+    use_version(tmp_path, "v1")
+    code = "import sys; from course_utils.versions import use_version as use; "
+    code += "[use(sys.argv[1], f'v{number % 2 + 1}') for number in range(60)]"
+    with contextlib.ExitStack() as stack:
+        choosers = [
+            stack.enter_context(subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])) for _ in range(2)
+        ]
+        seen = set()
+        while any(chooser.poll() is None for chooser in choosers):
+            seen.add(current_version(tmp_path))
+    assert [chooser.returncode for chooser in choosers] == [0, 0]
+    assert seen == {"v1", "v2"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["current", "v1", "v2"]
 
 
 def run(batcher: Batcher[list[float]], *requests: torch.Tensor) -> list[Any]:
