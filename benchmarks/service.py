@@ -283,12 +283,11 @@ def steadiness(pool: Executor, folder: Path, clients: int, minutes: float) -> No
     with serving(folder) as (port, process):
         pool.submit(ask, port, clients, 5).result()  # warms up
         load = _wait(pool.submit(ask, port, clients, minutes * 60), 1.0, lambda: found.append(memory(process)))
-    tenth = max(1, len(found) // 10)
-    first, last = statistics.median(found[:tenth]), statistics.median(found[-tenth:])
+    size = max(1, len(found) // 10)
+    tenths = [statistics.median(found[begin : begin + size]) for begin in range(0, 10 * size, size)]
     wrong = len(load.seconds) - load.statuses[200] + load.lost
     print(f"{minutes:g} minutes of steady load: {load.rate:.0f} /s, p99 {load.p99:.1f} ms, {wrong} not right")
-    print(f"memory of the server: {first:.1f} MiB in the first tenth of the time, {last:.1f} MiB in the last", end="")
-    print(f" ({last - first:+.1f} MiB), {max(found):.1f} MiB at most")
+    print("memory of the server in each tenth of the time, MiB:", " ".join(f"{tenth:.0f}" for tenth in tenths))
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 Values = torch.Tensor | NDArray[Any] | Sequence[float] | Sequence[str]
 FEWEST = 30  # samples on each side: with fewer, no test here sees anything
 EXPECTED = 5  # samples in a cell that the formula of the chi-squared test needs (Cochran 1954)
-SHUFFLES = 9999
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class DriftReport:
 
     def __str__(self) -> str:
         width = max(len(feature.name) for feature in self.features)
-        lines = [f"{'':{width}}   distance   p-value  adjusted     PSI  by chance"]
+        lines = [f"{'':{width}}  statistic   p-value  adjusted     PSI  by chance"]
         lines += [
             f"{one.name:{width}}  {one.test:3}{one.statistic:6.3g}{one.p_value:10.4f}{one.adjusted:10.4f}"
             f"{one.psi:8.3f}{one.psi_by_chance:11.3f}{'  drift' if one.name in self.drifted else ''}"
@@ -72,10 +71,10 @@ def drift_report(reference: Mapping[str, Values], current: Mapping[str, Values],
     """Compare the features of two samples, and say which changed.
 
     Numbers (floats) are compared by the two-sample Kolmogorov-Smirnov test, categories (whole numbers or strings) by
-    the chi-squared test; where some are too rare for its formula, the p-value comes from 9,999 shuffles. The p-values
-    are corrected by Holm's method: where nothing changed, the chance of *any* alarm is at most ``alpha``, however the
-    features depend on each other. (Benjamini-Hochberg bounds the share of false ones among many findings. An alarm is
-    one finding.)
+    the chi-squared test; where some are too rare for its formula, the p-value comes from 10,000 shuffles, or as many
+    as an alarm takes. A count or an age is a whole number, too, and compared without its order, which sees less: give
+    measurements as floats. The p-values are corrected by Holm's method: where nothing changed, the chance of *any*
+    alarm is at most ``alpha``, however the features depend on each other.
 
     Args:
         reference: for each feature, its values (samples,) where all was well; not what the model was trained on, and
@@ -85,20 +84,21 @@ def drift_report(reference: Mapping[str, Values], current: Mapping[str, Values],
 
     Raises:
         ValueError: the two do not have the same features, one has fewer than 30 samples or several lengths, values are
-            not finite or not (samples,), or categories are nearly all different.
+            not finite (1e300 counts as infinite) or not (samples,), or most categories occur fewer than 5 times.
 
     Source: Holm 1979, https://www.jstor.org/stable/4615733
     """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is {alpha}, but it is the share of false alarms: give a number between 0 and 1.")
-    if not reference or set(reference) != set(current):
+    if not reference or set(reference) != set(current) or not all(isinstance(name, str) for name in reference):
         raise ValueError(
-            f"The reference has the features {sorted(reference)}, the current data {sorted(current)}: give both the "
-            "same, at least one."
+            f"The reference has the features {list(reference)}, the current data {list(current)}: give both the same "
+            "names, as strings, at least one."
         )
     before = _samples(reference, "reference")
     after = _samples(current, "current data")
-    found = {name: _test(before[name], after[name], name) for name in reference}
+    least = alpha / len(reference)  # a p-value that surely raises an alarm
+    found = {name: _test(before[name], after[name], name, least) for name in reference}
     adjusted = holm([p_value for _, _, p_value in found.values()])
     features = [
         FeatureDrift(name, *found[name], corrected, *_psi(before[name], after[name], 10))
@@ -111,11 +111,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Return the p-values corrected for their number, in the same order.
 
     The smallest is multiplied by their number, the next by one less, and so on; none overtakes another, or 1.
+
+    Raises:
+        ValueError: one is not between 0 and 1.
     """
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    adjusted, least = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        least = max(least, min(1.0, (len(p_values) - rank) * p_values[place]))
+    given = [float(p_value) for p_value in p_values]
+    if not all(0 <= p_value <= 1 for p_value in given):
+        raise ValueError(f"The p-values are {given}: give numbers between 0 and 1.")
+    adjusted, least = [0.0] * len(given), 0.0
+    for rank, place in enumerate(sorted(range(len(given)), key=given.__getitem__)):
+        least = max(least, min(1.0, (len(given) - rank) * given[place]))
         adjusted[place] = least
     return adjusted
 
@@ -164,19 +169,22 @@ def image_features(images: torch.Tensor) -> dict[str, torch.Tensor]:
     Raises:
         ValueError: the images have another type or shape.
     """
-    if images.dtype != torch.uint8 or images.ndim != 4:
+    if images.dtype != torch.uint8 or images.ndim != 4 or 0 in images.shape[1:]:
         kind = str(images.dtype).removeprefix("torch.")
         raise ValueError(f"images are {kind} of shape {tuple(images.shape)}: give uint8 (N, C, H, W), as in files.")
-    light = images.double().mean(dim=1) / 255
-    total = light.sum(dim=(1, 2)).clamp_min(1e-12)
-    up = -torch.arange(light.shape[1], dtype=torch.float64)  # row numbers grow downwards
-    right = torch.arange(light.shape[2], dtype=torch.float64)
-    by_row, by_column = light.sum(dim=2) / total.unsqueeze(1), light.sum(dim=1) / total.unsqueeze(1)
-    means = by_row @ up, by_column @ right
-    spreads = by_row @ up**2 - means[0] ** 2, by_column @ right**2 - means[1] ** 2
-    together = torch.einsum("nhw,h,w->n", light, up, right) / total - means[0] * means[1]
-    slant = together / (spreads[0] * spreads[1]).clamp_min(1e-9).sqrt()
-    return {"brightness": light.mean(dim=(1, 2)), "contrast": light.std(dim=(1, 2), correction=0), "slant": slant}
+    found = []
+    for part in images.split(1000):  # float64 takes eight times the room
+        light = part.cpu().double().mean(dim=1) / 255
+        up = -torch.arange(light.shape[1], dtype=torch.float64)  # row numbers grow downwards
+        right = torch.arange(light.shape[2], dtype=torch.float64)
+        weights = light / light.sum(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+        by_row, by_column = weights.sum(dim=2), weights.sum(dim=1)
+        means = by_row @ up, by_column @ right
+        spreads = by_row @ up**2 - means[0] ** 2, by_column @ right**2 - means[1] ** 2
+        together = torch.einsum("nhw,h,w->n", weights, up, right) - means[0] * means[1]
+        slant = together / (spreads[0] * spreads[1]).clamp_min(1e-9).sqrt()
+        found.append(torch.stack([light.mean(dim=(1, 2)), light.std(dim=(1, 2), correction=0), slant]))
+    return dict(zip(("brightness", "contrast", "slant"), torch.cat(found, dim=1), strict=True))
 
 
 def _psi(before: NDArray[Any], after: NDArray[Any], bins: int) -> tuple[float, float]:
@@ -204,27 +212,31 @@ def _counted(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.float64]:
     return np.stack([np.bincount(part, minlength=len(categories)) for part in parts]).astype(np.float64)
 
 
-def _test(before: NDArray[Any], after: NDArray[Any], name: str) -> tuple[str, float, float]:
-    """Return the test, its statistic and its p-value."""
+def _test(before: NDArray[Any], after: NDArray[Any], name: str, least: float) -> tuple[str, float, float]:
+    """Return the test, its statistic and its p-value, which can be as small as ``least``."""
     from scipy.stats import chi2_contingency, ks_2samp  # type: ignore[import-untyped]
 
     if _measured(before, after):
         result = ks_2samp(before, after, method="asymp")  # the exact one may give up, with a warning
         return "KS", float(result.statistic), float(result.pvalue)
     counts = _counted(before, after)
-    if counts.shape[1] * 2 > counts.sum():
-        raise ValueError(f"The categories of {name!r} are nearly all different: give measurements as floats.")
-    if counts.shape[1] == 1:
-        return "chi", 0.0, 1.0
+    sums = counts.sum(axis=0)
+    if np.median(sums) < EXPECTED:
+        raise ValueError(
+            f"Most of the {len(sums)} categories of {name!r} occur fewer than {EXPECTED} times: give measurements as "
+            "floats, and join rare categories."
+        )
     result = chi2_contingency(counts, correction=False)
-    if result.expected_freq.min() >= EXPECTED:
+    expected, as_far, rounds = result.expected_freq, 0, max(10, 1 + int(1 / least / 1000))
+    if expected.min() >= EXPECTED:
         return "chi", float(result.statistic), float(result.pvalue)
-    sums, expected = counts.sum(axis=0), result.expected_freq
-    shuffled = np.random.default_rng(0).multivariate_hypergeometric(sums.astype(int), len(after), size=SHUFFLES)
-    # With the sums given, the two rows of a table are equally far from what is expected of them.
-    statistics = ((shuffled - expected[1]) ** 2 * (1 / expected).sum(axis=0)).sum(axis=1)
-    as_far = int((statistics >= result.statistic * (1 - 1e-9)).sum())
-    return "chi", float(result.statistic), (as_far + 1) / (SHUFFLES + 1)
+    generator = np.random.default_rng(0)
+    for _ in range(rounds):
+        shuffled = generator.multivariate_hypergeometric(sums.astype(int), len(after), size=1000)
+        # With the sums given, the two rows of a table are equally far from what is expected of them.
+        statistics = (shuffled - expected[1]) ** 2 @ (1 / expected).sum(axis=0)
+        as_far += int((statistics >= result.statistic * (1 - 1e-9)).sum())
+    return "chi", float(result.statistic), (as_far + 1) / (1000 * rounds + 1)
 
 
 def _measured(before: NDArray[Any], after: NDArray[Any]) -> bool:
@@ -247,12 +259,18 @@ def _samples(features: Mapping[str, Values], whose: str) -> dict[str, NDArray[An
 
 def _values(values: Values, what: str) -> NDArray[Any]:
     """Return ``values`` as float64, or as whole numbers or strings, of shape (samples,)."""
-    array = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values)
+    if isinstance(values, torch.Tensor):  # NumPy has no bfloat16
+        values = (values.double() if values.is_floating_point() else values).detach().cpu().numpy()
+    array = np.asarray(values)
+    if array.ndim == 1 and array.dtype.kind == "O":  # a column of strings in pandas
+        for sample, value in enumerate(array):
+            if not isinstance(value, str):
+                raise ValueError(f"{what} holds {value!r} (sample {sample}): give one number or string for each.")
+        array = array.astype(str)
     if array.ndim != 1 or array.dtype.kind not in "fiubU":
         raise ValueError(f"{what} is {array.dtype} of shape {array.shape}: give one number or string for each sample.")
     if array.dtype.kind == "f":
         array = array.astype(np.float64)
-        if not np.isfinite(array).all():
-            sample = int((~np.isfinite(array)).nonzero()[0][0])
+        for sample in np.flatnonzero(~(np.abs(array) < 1e300)):  # of larger ones, not even a difference is a number
             raise ValueError(f"{what} holds {array[sample]} (sample {sample}): count such samples, and leave them out.")
     return array

@@ -53,7 +53,7 @@ PARTS = {
     "pixel": "type(value) is int and 0 <= value <= 255",
     "level": "type(value) is list and len(value) == size",
     "parts": "all(fits(part, rest) for part in value)",
-    "errors": "ValueError",
+    "errors": "(ValueError, RecursionError)",
     "key": 'if type(content) is not dict or content.keys() != {"images"}: return 422',
     "images": "if type(given) is not list or not given: return 422",
     "many": "> most",
@@ -100,8 +100,20 @@ WRONG = {
         "    return (weight / scales).round().to(torch.int8)": "two things",
         quant(numbers="weight.div_(scales).round().to(torch.int8)"): "weight has changed",
         quant(fix="scales = scales + 1e-3"): "largest magnitude / 127",
+        quant(fix="scales = scales.clamp_min(1e-4)"): "only a scale of 0 is to be replaced",
+        "def quantize_rows(weight, bits):\n    top, weight = 2 ** (bits - 1) - 1, weight.numpy()\n"
+        "    scales = np.abs(weight).max(1, keepdims=True) / top\n    scales = np.where(scales == 0, 1, scales)\n"
+        "    return (weight / scales).round().astype(np.int8), scales": "a NumPy array, not a tensor",
     },
     "batches_of": {
+        "def batches_of(arrivals, most, wait):\n    batches, end = [], -1\n    for number, time in enumerate(arrivals):\n"
+        "        if time > end:\n            end = time + wait\n            batches.append([])\n"
+        "        elif len(batches[-1]) == most:\n            batches.append([])\n        batches[-1].append(number)\n"
+        "    return batches": "also after a full one",
+        batches().replace(
+            "    batches = []", "    if not arrivals: return\n    batches = []", 1
+        ): "returns nothing, not",
+        batches(what="arrivals.index(time)"): "enumerate, not index",
         batches(over="> arrivals[batches[-1][-1]] + wait"): "from the first of the batch, not from the last",
         batches(over=">= arrivals[batches[-1][0]] + wait"): "exactly when the wait ends",
         batches(compare="> most"): "at most `most`",
@@ -119,6 +131,11 @@ WRONG = {
         "    return batches": "arrivals have changed",
     },
     "status_of": {
+        status(errors="ValueError"): "200,000 opening brackets it raises RecursionError",
+        status(
+            key='if not isinstance(content, (dict, list)) or "images" not in content or len(content) != 1: return 422',
+        ): r'the list \["images"\] it raises TypeError',
+        "def status_of(body, shape, most):\n    return '200'": "it gives '200', not 200",
         status(pixel="isinstance(value, int) and 0 <= value <= 255"): "type\\(value\\) is int",
         status(pixel="0 <= value <= 255"): "whole numbers only",
         status(pixel="value == int(value) and 0 <= value <= 255"): "7.0 is a float",
@@ -132,7 +149,7 @@ WRONG = {
         status(every="fits(given[0], shape)"): "every image, not the first",
         status(images="if not given: return 422"): "is it a list",
         status(images="if type(given) is not list: return 422"): "at least one image",
-        status(key='if "images" not in content: return 422'): "the type before you look for a key|nothing else",
+        status(key='if "images" not in content: return 422'): "is it a dict",
         status(key='if type(content) is not dict or "images" not in content: return 422'): "nothing else may be in it",
         status(key="pass"): "the type before",
         TENSOR.format(errors="Exception", status=400): "not 422",
@@ -142,5 +159,7 @@ WRONG = {
 }
 RIGHT = {
     "quantize_rows": [quant(scales="(weight.abs().amax(dim=1, keepdim=True) / top).clamp_min(1e-12)", fix="pass")],
-    "status_of": [status(errors="(ValueError, RecursionError)")],
+    "status_of": [
+        status(errors="Exception").replace("json.loads(body)", "json.loads(body, parse_constant=lambda name: 1 / 0)"),
+    ],
 }
