@@ -8,7 +8,9 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
+KERAS := notebooks/17_keras_and_tensorflow.ipynb
 READY := $(VENV)/.ready
+TENSORFLOW := $(VENV)-tensorflow
 
 .PHONY: help lab test notebooks lint bench
 .DELETE_ON_ERROR:
@@ -25,15 +27,24 @@ $(READY): requirements.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	touch $(READY)
 
+# Beside the other one, whose packages it uses: TensorBoard behaves differently where it finds TensorFlow.
+$(TENSORFLOW)/.ready: requirements-tensorflow.txt $(READY)
+	$(PYTHON) -m venv --clear $(TENSORFLOW)
+	echo "$(abspath $(VENV))/lib/python3.11/site-packages" > $(TENSORFLOW)/lib/python3.11/site-packages/course.pth
+	$(TENSORFLOW)/bin/python -m pip install --quiet --requirement requirements-tensorflow.txt
+	touch $@
+
 lab: $(READY)
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/00_quickstart.ipynb $(LAB_OPTIONS)
 
 # Two processes with one thread each: with more they would wait for one another.
-test: $(READY)
+test: $(READY) $(TENSORFLOW)/.ready
 	env -u COURSE_DATASET OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --numprocesses 2 --dist loadfile
+	env -u COURSE_DATASET OMP_NUM_THREADS=1 $(TENSORFLOW)/bin/python -m pytest --nbval $(KERAS)
 
-notebooks: $(READY)
+notebooks: $(READY) $(TENSORFLOW)/.ready
 	$(BIN)/python -m tools.notebooks $(ONLY)
+	$(if $(or $(if $(ONLY),,all),$(filter 17,$(ONLY))),$(TENSORFLOW)/bin/python -m tools.notebooks 17)
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -48,4 +59,5 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.large_files
 	$(BIN)/python -m benchmarks.image_list
 	$(BIN)/python -m benchmarks.image_recipes
+	$(BIN)/python -m benchmarks.processes
 	$(BIN)/python -m benchmarks.service

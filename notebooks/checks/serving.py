@@ -21,10 +21,10 @@ def quantize_rows(function: Callable[..., Any]) -> str | None:
     """Rows of very different sizes, in 8, 4 and 2 bits; then a row of zeros."""
     weight = torch.tensor(
         [
-            [0.635, -1.27, 0.0081, 0.3333],
-            [0.02, 0.0149, -0.0201, 0.0003],
-            [-50.0, 20.4, 33.3, -7.7],
-            [3e-6, -1e-6, 2e-6, 0.0],
+            [0.635, -1.27, 0.0081, 0.3333, 0.1],
+            [0.02, 0.0149, -0.0201, 0.0003, -0.0111],
+            [-50.0, 20.4, 33.3, -7.7, 5.5],
+            [3e-6, -1e-6, 2e-6, 0.0, 1e-6],
         ]
     )
     for bits in (8, 4, 2):

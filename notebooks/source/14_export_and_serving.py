@@ -66,7 +66,6 @@ import sys
 import tempfile
 import time
 import warnings
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -307,11 +306,11 @@ except ValueError as error:
 
 # %%
 example = torch.randint(0, 256, (1, *data.input_shape), dtype=torch.uint8)
-program = torch.export.export(whole, (example,))
-calls = [node for node in program.graph.nodes if node.op == "call_function"]
-names = [node.target.__name__.partition(".")[0] for node in calls]
-print(names)
-print("dropout is called with", calls[names.index("dropout")].args[1:])
+for_one = torch.export.export(whole, (example,))
+calls = [node for node in for_one.graph.nodes if node.op == "call_function"]
+operations = [node.target.__name__.partition(".")[0] for node in calls]
+print(operations)
+print("dropout is called with", calls[operations.index("dropout")].args[1:])
 
 # %% [markdown]
 # There they are: a check that the input is `uint8` and its conversion with `to`, your scaling, two blocks of four, the
@@ -323,7 +322,7 @@ print("dropout is called with", calls[names.index("dropout")].args[1:])
 
 # %%
 try:
-    program.module()(images[:2])
+    for_one.module()(images[:2])
 except Exception as error:
     print(type(error).__name__, "-", error)
 
@@ -355,8 +354,8 @@ stuck = torch.export.export(forgotten, (pair,), dynamic_shapes={"pixels": {0: an
 statistics = forgotten.model.features[0][1].running_mean
 kept = statistics.clone()
 with torch.no_grad():
-    one, two = stuck(images[:4]), stuck(images[:4])
-print("asked twice, the same answer:", torch.allclose(one, two, atol=1e-3))
+    asked, again = stuck(images[:4]), stuck(images[:4])
+print("asked twice, the same answer:", torch.allclose(asked, again, atol=1e-3))
 print("the statistics of the model itself have stayed:", torch.equal(statistics, kept))
 try:
     stuck.eval()
@@ -572,7 +571,7 @@ print("the same class for every image:", (theirs.argmax(1) == logits.argmax(1).n
 
 # %%
 def milliseconds(calls, repeats=40):
-    """Return the median time of each call; they take turns, and the first five rounds do not count."""
+    """Return the median time of each call; they take turns, and five rounds do not count."""
     times, threads = {name: [] for name in calls}, torch.get_num_threads()
     torch.set_num_threads(1)
     for _ in range(repeats + 5):
@@ -589,7 +588,12 @@ def with_torch(module, array):
     return module(torch.from_numpy(array)).numpy()
 
 
+# %% [markdown]
+# `partial(run, x)` is a function that calls `run(x)`.
+
 # %% tags=["nbval-ignore-output"]
+from functools import partial
+
 engines = {
     "PyTorch": (lambda x: with_torch(whole, x), "first/model.safetensors"),
     "torch.export": (lambda x: with_torch(exported, x), "model.pt2"),
@@ -638,8 +642,8 @@ show(
 )
 
 # %% [markdown]
-# The order depends on model and machine, so time your own. `torch.export` alone gains next to nothing, because PyTorch
-# runs the same operations in the end; it is a way to others. Why are the two runtimes so much faster? Take PyTorch's call apart:
+# The order depends on model and machine, so time your own. `torch.export` alone gains nothing, because PyTorch runs
+# the same operations in the end; it is a way to others. Why are the two runtimes so much faster? Take PyTorch's call apart:
 
 # %% tags=["nbval-ignore-output"]
 parts, state = {}, scaled(images[:64])
@@ -769,7 +773,8 @@ def rounded(network, bits, per_row):
 
 # %% tags=["nbval-ignore-output"]
 one, half = uneven(mlp, slice(1)), uneven(mlp, slice(512))
-networks = {"as trained": mlp, "one unit times 300": one, "half of the units times 300": half}
+names = ("as trained", "one unit a layer times 300", "half of the units times 300")
+networks = dict(zip(names, (mlp, one, half), strict=True))
 with torch.inference_mode():
     full = mlp(scaled(images))
     tried = {
@@ -821,9 +826,9 @@ with torch.inference_mode():
 print("in float32 the same function:", same)
 few = max(changed["as trained", kind, bits] for kind in ("a matrix", "a row") for bits in (4, 8))
 print("as trained, 4 and 8 bits: at most 3 in 100 answers changed:", few <= 0.03 * len(images))
-ruined = right_after["one unit times 300", "a matrix", 8] < 0.3
+ruined = right_after["one unit a layer times 300", "a matrix", 8] < 0.3
 print("one unit, one scale a matrix: ruined:", ruined)
-saved = changed["one unit times 300", "a row", 8] <= 0.03 * len(images)
+saved = changed["one unit a layer times 300", "a row", 8] <= 0.03 * len(images)
 print("one unit, a scale a row: at most 3 in 100 changed:", saved)
 eight_bits = rounded(one, 8, per_row=True)
 left = [eight_bits.layers[n].weight[:, 0].count_nonzero().item() for n in (3, 5)]
@@ -834,7 +839,7 @@ print("half of them, a scale a row: the logits are off by more than 30%:", far)
 # %% [markdown]
 # The unit was not saved, it was deleted. Its outgoing weights are a *column* of the next matrix, 300 times smaller than
 # their neighbours in each row, so all of them became 0. Nobody misses one unit of 1,024. With half of them gone, the logits are
-# three quarters off, and answers change, too. A scale a row mends unequal rows, not unequal columns. (What mends both is to
+# three quarters off, and more answers change. A scale a row mends unequal rows, not unequal columns. (What mends both is to
 # use the same freedom the other way before rounding, so that each unit's row and column are of like size; it is called
 # cross-layer equalization.)
 #
@@ -959,7 +964,8 @@ print("pixels that arrived:", sent.unique().tolist(), "- more than 95% of them 0
 # `python -m course_utils serve` is what this grows into: a few hundred lines for everything that is not the model. Run it as
 # it runs in production: a process of its own, with its settings in environment variables. Here it listens on the
 # *loopback* address, which only this computer can reach, at a port that is free. The one who asks is `httpx2`, a library
-# for HTTP clients; `TestClient` is built on it, so its calls look the same.
+# for HTTP clients; `TestClient` is built on it, so its calls look the same. By default it keeps 20 connections open, too few
+# for the crowd below, hence `Limits`.
 
 # %%
 import httpx2
@@ -976,8 +982,7 @@ def start(model_folder, **settings):
     with log.open("w") as file:
         process = subprocess.Popen(command, env=environment, stderr=file)
     atexit.register(process.kill)  # whatever happens in this notebook
-    kept = httpx2.Limits(max_keepalive_connections=64)  # by default 20 stay open
-    url = f"http://127.0.0.1:{port}"
+    url, kept = f"http://127.0.0.1:{port}", httpx2.Limits(max_keepalive_connections=64)
     http = httpx2.Client(base_url=url, trust_env=False, timeout=60, limits=kept)
     for _ in range(600):
         with contextlib.suppress(httpx2.TransportError):
@@ -1120,7 +1125,7 @@ print(f"{numbers:,} weights, {4 * numbers / 1e6:.0f} MB")
 # %% [markdown]
 # For one image the processor has to fetch all these weights from memory, for one multiplication each; 64 images use them 64
 # times. So the time of a call grows far more slowly than the number of images in it. The first step is the exception: two
-# images cost about as much as two calls. With two, the matrix is multiplied by a matrix and no longer by a vector, and that
+# images cost as much as two calls, or more. With two, the matrix is multiplied by a matrix and no longer by a vector, and that
 # routine first copies the weights into blocks; from there on more images cost little.
 #
 # But clients send one image at a time. So let requests wait a few milliseconds for company. By hand: a line, and somebody
@@ -1230,7 +1235,7 @@ try:
         services[most] = start(folder / "wide", COURSE_MAX_BATCH=most, OMP_NUM_THREADS="1")
         load(services[most][1], clients=32, each=2)  # warm up, with company
     for _ in range(3):
-        for clients, each in ((1, 10), (32, 5)):
+        for clients, each in ((1, 10), (32, 4)):
             for most, (_, http) in services.items():
                 already = calls_of(http)
                 seconds, total = load(http, clients, each)
@@ -1240,6 +1245,9 @@ finally:
     for process, _ in services.values():
         process.terminate()
         process.wait()
+
+# %% [markdown]
+# The three rounds together. The last percent means little for few answers, so a client alone gets no p99.
 
 # %% tags=["nbval-ignore-output"]
 measured, summary = {}, {}
@@ -1264,8 +1272,8 @@ pd.DataFrame(summary).T
 
 # %%
 calls_made = {key: round(result["calls of the model"]) for key, result in measured.items()}
-print("32 clients, max batch 1: calls for 480 requests:", calls_made[32, "1"])
-print("max batch 64: fewer than half as many:", calls_made[32, "64"] < 240)
+print("32 clients, max batch 1: calls for 384 requests:", calls_made[32, "1"])
+print("max batch 64: fewer than half as many:", calls_made[32, "64"] < 192)
 print("a client alone, max batch 64: calls for 30 requests:", calls_made[1, "64"])
 
 # %% [markdown]
@@ -1299,7 +1307,7 @@ show(
 
 # %% [markdown]
 # Read p50 and p99, not the mean: half of the requests take at least p50, and one in a hundred at least p99, which is what
-# clients will tell their friends. Of 480 requests those are the five slowest. Of 30 it would be the slowest alone, an
+# clients will tell their friends. Of 384 requests those are the four slowest. Of 30 it would be the slowest alone, an
 # accident, so the table has none for the single client.
 #
 # Three honest remarks. A client alone pays for the wait, 5 ms by the service's setting, and for being woken up again after
