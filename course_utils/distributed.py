@@ -24,11 +24,20 @@ def start_group(device: torch.device) -> tuple[torch.device, Callable[[nn.Module
 
     Returns the device of this process (``device``, or of several GPUs its own), and a function that makes a model on it
     one that the processes train together: DistributedDataParallel, or without torchrun the model itself.
+
+    Raises:
+        ValueError: there are fewer GPUs than processes.
     """
     if not dist.is_torchelastic_launched():
         return device, lambda model: model
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        number, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if number >= count:
+            raise ValueError(
+                f"There are {os.environ['LOCAL_WORLD_SIZE']} processes, but {count} GPU(s): start as many processes as there "
+                "are GPUs, or give --device cpu."
+            )
+        device = torch.device("cuda", number)
         torch.cuda.set_device(device)
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
@@ -60,8 +69,17 @@ def is_shared(model: nn.Module) -> bool:
     return world_size() > 1 and (
         isinstance(model, DistributedDataParallel)
         or isinstance(getattr(model, "_orig_mod", None), DistributedDataParallel)
-        or _is_sharded(model)
+        or is_sharded(model)
     )
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether each process holds a part of ``model`` (``fully_shard``)."""
+    if world_size() == 1:
+        return False
+    from torch.distributed.fsdp import FSDPModule
+
+    return isinstance(unwrap(model), FSDPModule)
 
 
 class Together:
@@ -101,10 +119,10 @@ class Together:
                 dist.all_reduce(more)
                 if not more[0]:
                     return
+                if step == 0 and more[0] < world_size():
+                    self._refuse(gather(batch is None).index(True))
             self.spare = batch is None
             last = last if batch is None else batch
-            if last is None:
-                self._refuse(rank())
             yield last
             step += 1
         next(batches, None)  # its end: a sampler may draw random numbers there
@@ -184,9 +202,3 @@ def _length(batches: Iterable[Any]) -> int | None:
     if not isinstance(batches, Sized) or isinstance(getattr(batches, "dataset", None), IterableDataset):
         return None
     return len(batches)
-
-
-def _is_sharded(model: nn.Module) -> bool:
-    from torch.distributed.fsdp import FSDPModule
-
-    return isinstance(unwrap(model), FSDPModule)

@@ -20,10 +20,9 @@ EXPECTED = 5  # samples in a cell that the formula of the chi-squared test needs
 class FeatureDrift:
     """One feature, then and now.
 
-    ``statistic`` is the Kolmogorov-Smirnov distance (0 to 1) for numbers, chi-squared for categories; ``test`` says
-    which. ``p_value`` is how often samples of one source differ as much, for this feature alone; ``adjusted`` is that
-    after Holm's correction for all features of the report. ``psi`` is the size of the change, and ``psi_by_chance``
-    about its mean where nothing changed.
+    ``statistic`` is the Kolmogorov-Smirnov distance (0 to 1) for numbers, chi-squared for categories: see ``test``.
+    ``p_value`` is how often samples of one source differ as much, ``adjusted`` that after Holm's correction for all
+    features. ``psi`` is the size of the change, and ``psi_by_chance`` about its mean where nothing changed.
     """
 
     name: str
@@ -77,8 +76,7 @@ def drift_report(reference: Mapping[str, Values], current: Mapping[str, Values],
     alarm is at most ``alpha``, however the features depend on each other.
 
     Args:
-        reference: for each feature, its values (samples,) where all was well; not what the model was trained on, and
-            nothing of ``current``.
+        reference: for each feature, its values (samples,) where all was well; no training data, none of ``current``.
         current: the same features of the samples in question.
         alpha: the share of false alarms that is allowed.
 
@@ -95,16 +93,11 @@ def drift_report(reference: Mapping[str, Values], current: Mapping[str, Values],
             f"The reference has the features {list(reference)}, the current data {list(current)}: give both the same "
             "names, as strings, at least one."
         )
-    before = _samples(reference, "reference")
-    after = _samples(current, "current data")
-    least = alpha / len(reference)  # a p-value that surely raises an alarm
-    found = {name: _test(before[name], after[name], name, least) for name in reference}
-    adjusted = holm([p_value for _, _, p_value in found.values()])
-    features = [
-        FeatureDrift(name, *found[name], corrected, *_psi(before[name], after[name], 10))
-        for name, corrected in zip(found, adjusted, strict=True)
-    ]
-    return DriftReport(tuple(features), alpha)
+    before, after = _samples(reference, "reference"), _samples(current, "current data")
+    found = {name: _test(before[name], after[name], name, alpha / len(reference)) for name in reference}
+    adjusted = dict(zip(found, holm([p_value for _, _, p_value in found.values()]), strict=True))
+    rows = (FeatureDrift(name, *found[name], adjusted[name], *_psi(before[name], after[name], 10)) for name in found)
+    return DriftReport(tuple(rows), alpha)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -150,10 +143,7 @@ def population_stability_index(reference: Values, current: Values, *, bins: int 
         raise ValueError(f"bins is {bins}, but one bin holds everything: give 2 or more.")
     before, after = _values(reference, "The reference"), _values(current, "The current data")
     if len(before) < bins or len(after) == 0:
-        raise ValueError(
-            f"The reference has {len(before)} values and the current data {len(after)}, but {bins} bins need at least "
-            f"{bins} and 1: collect more, or take fewer bins."
-        )
+        raise ValueError(f"{len(before)} values then and {len(after)} now are too few for {bins} bins: collect more.")
     return _psi(before, after, bins)[0]
 
 
@@ -172,18 +162,17 @@ def image_features(images: torch.Tensor) -> dict[str, torch.Tensor]:
     if images.dtype != torch.uint8 or images.ndim != 4 or 0 in images.shape[1:]:
         kind = str(images.dtype).removeprefix("torch.")
         raise ValueError(f"images are {kind} of shape {tuple(images.shape)}: give uint8 (N, C, H, W), as in files.")
-    found = []
+    height, width = (torch.arange(size, dtype=torch.float64) for size in images.shape[2:])
+    up, right = torch.meshgrid(-height, width, indexing="ij")  # row numbers grow downwards
+    places, found = torch.stack([up, right, up * up, right * right, up * right]), []
     for part in images.split(1000):  # float64 takes eight times the room
         light = part.cpu().double().mean(dim=1) / 255
-        up = -torch.arange(light.shape[1], dtype=torch.float64)  # row numbers grow downwards
-        right = torch.arange(light.shape[2], dtype=torch.float64)
         weights = light / light.sum(dim=(1, 2), keepdim=True).clamp_min(1e-12)
-        by_row, by_column = weights.sum(dim=2), weights.sum(dim=1)
-        means = by_row @ up, by_column @ right
-        spreads = by_row @ up**2 - means[0] ** 2, by_column @ right**2 - means[1] ** 2
-        together = torch.einsum("nhw,h,w->n", weights, up, right) - means[0] * means[1]
-        slant = together / (spreads[0] * spreads[1]).clamp_min(1e-9).sqrt()
-        found.append(torch.stack([light.mean(dim=(1, 2)), light.std(dim=(1, 2), correction=0), slant]))
+        u, r, uu, rr, ur = torch.einsum("khw,nhw->kn", places, weights)
+        slant = (ur - u * r) / ((uu - u * u) * (rr - r * r)).clamp_min(1e-9).sqrt()
+        brightness = light.mean(dim=(1, 2), keepdim=True)
+        contrast = (light - brightness).square().mean(dim=(1, 2)).sqrt()
+        found.append(torch.stack([brightness.flatten(), contrast, slant]))
     return dict(zip(("brightness", "contrast", "slant"), torch.cat(found, dim=1), strict=True))
 
 
@@ -222,10 +211,7 @@ def _test(before: NDArray[Any], after: NDArray[Any], name: str, least: float) ->
     counts = _counted(before, after)
     sums = counts.sum(axis=0)
     if np.median(sums) < EXPECTED:
-        raise ValueError(
-            f"Most of the {len(sums)} categories of {name!r} occur fewer than {EXPECTED} times: give measurements as "
-            "floats, and join rare categories."
-        )
+        raise ValueError(f"Most categories of {name!r} occur fewer than 5 times: give floats, or join rare categories.")
     result = chi2_contingency(counts, correction=False)
     expected, as_far, rounds = result.expected_freq, 0, max(10, 1 + int(1 / least / 1000))
     if expected.min() >= EXPECTED:
@@ -251,26 +237,22 @@ def _samples(features: Mapping[str, Values], whose: str) -> dict[str, NDArray[An
     found = {name: _values(values, f"{name!r} in the {whose}") for name, values in features.items()}
     lengths = {len(values) for values in found.values()}
     if len(lengths) > 1 or min(lengths) < FEWEST:
-        raise ValueError(
-            f"The features of the {whose} have {sorted(lengths)} values: give one for each sample, at least {FEWEST}."
-        )
+        raise ValueError(f"The {whose} has features of {sorted(lengths)} values: give all as many, at least {FEWEST}.")
     return found
 
 
 def _values(values: Values, what: str) -> NDArray[Any]:
     """Return ``values`` as float64, or as whole numbers or strings, of shape (samples,)."""
-    if isinstance(values, torch.Tensor):  # NumPy has no bfloat16
-        values = (values.double() if values.is_floating_point() else values).detach().cpu().numpy()
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.dtype == torch.bfloat16 else values  # NumPy has none
     array = np.asarray(values)
-    if array.ndim == 1 and array.dtype.kind == "O":  # a column of strings in pandas
-        for sample, value in enumerate(array):
-            if not isinstance(value, str):
-                raise ValueError(f"{what} holds {value!r} (sample {sample}): give one number or string for each.")
-        array = array.astype(str)
+    if array.dtype.kind == "O" and all(isinstance(value, str) for value in array.flat):
+        array = array.astype(str)  # a column of strings in pandas
     if array.ndim != 1 or array.dtype.kind not in "fiubU":
         raise ValueError(f"{what} is {array.dtype} of shape {array.shape}: give one number or string for each sample.")
     if array.dtype.kind == "f":
         array = array.astype(np.float64)
-        for sample in np.flatnonzero(~(np.abs(array) < 1e300)):  # of larger ones, not even a difference is a number
+        for sample in np.flatnonzero(~(np.abs(array) < 1e300)):  # differences of larger ones are infinite
             raise ValueError(f"{what} holds {array[sample]} (sample {sample}): count such samples, and leave them out.")
     return array

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLR
 from torch.utils.data import DistributedSampler
 
 from course_utils.arguments import check_device
-from course_utils.distributed import rank
+from course_utils.distributed import is_sharded, rank
 from course_utils.history import History
 from course_utils.losses import LossFunction
 from course_utils.metrics import Metrics
@@ -95,6 +95,11 @@ def fit(
     for name, value in (("checkpoint_every", checkpoint_every), ("keep_last", keep_last)):
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}, but it is a count: give 1 or more.")
+    if checkpoint_dir is not None and is_sharded(model):
+        raise ValueError(
+            "fit cannot write the checkpoints of a sharded model: leave checkpoint_dir out, and save what "
+            "torch.distributed.checkpoint.state_dict.get_model_state_dict gives."
+        )
     device = check_device(model, device)
     verbose = verbose and rank() == 0
     history = History()

@@ -1,5 +1,6 @@
 """DataLoaders that give the same batches again when they are asked to."""
 
+import multiprocessing
 from typing import Any, NamedTuple
 
 import torch
@@ -36,12 +37,13 @@ def make_loader(
     notebook cell or a lambda, because fresh processes import them (on macOS and Windows, on Linux from Python 3.14).
 
     In a process group (torchrun) each process gets its part of every batch of ``batch_size``: all of them together
-    read each sample once, in the batches that one process would read. The workers of each have seeds of their own.
+    read each sample once, in the batches that one process would read. The workers of each have seeds of their own, and
+    are fresh processes on Linux, too.
 
     For tensors in memory: ``make_loader(TensorDataset(inputs, targets), shuffle=True)``.
 
     Raises:
-        ValueError: ``batch_size`` is less than 1, or the data set is empty.
+        ValueError: ``batch_size`` is less than 1 or than the number of processes, or the data set is empty.
 
     Source: https://docs.pytorch.org/docs/stable/data.html
     """
@@ -52,6 +54,11 @@ def make_loader(
     generator = torch.Generator().manual_seed(seed)
     pin_memory = torch.cuda.is_available()  # copies to the GPU can then run while it computes
     if world_size() > 1:
+        if batch_size < world_size():
+            raise ValueError(
+                f"batch_size is {batch_size}, but each of the {world_size()} processes needs a sample of every batch: "
+                f"give {world_size()} or more."
+            )
         sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)  # type: ignore[arg-type]
         return DataLoader(
             dataset,
@@ -59,6 +66,7 @@ def make_loader(
             num_workers=num_workers,
             pin_memory=pin_memory,
             generator=torch.Generator().manual_seed(seed + rank()),
+            multiprocessing_context=start_method(num_workers),
         )
     return DataLoader(
         dataset,
@@ -69,6 +77,15 @@ def make_loader(
         pin_memory=pin_memory,
         generator=generator,
     )
+
+
+def start_method(num_workers: int) -> str | None:
+    """Return how to start the workers of a loader: as Python does, but in a process group never as a copy (fork).
+
+    Threads of PyTorch's run there, and a copy that is made while one of them holds a lock of Python waits for ever.
+    """
+    forks = world_size() > 1 and num_workers > 0 and multiprocessing.get_start_method() == "fork"
+    return "forkserver" if forks else None
 
 
 def make_loaders(data: ImageData, *, batch_size: int = 64, seed: int = 42, num_workers: int = 0) -> Loaders:

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from course_utils.distributed import rank, world_size
+from course_utils.loaders import start_method
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 CHUNK = 4096  # rows decoded at a time: few enough to forget soon, enough to be fast
@@ -62,8 +63,10 @@ class ParquetStream(IterableDataset[Batch]):
         for name, value in (("batch_size", batch_size), ("buffer", buffer)):
             if value < 1:
                 raise ValueError(f"{name} is {value}, but it is a number of rows: give 1 or more.")
-        if not inputs:
-            raise ValueError("inputs names no column: name at least one for the model.")
+        if not inputs or target in inputs or len(set(inputs)) < len(inputs):
+            raise ValueError(
+                "inputs must name one column or more, each once, and not the target: name what the model gets."
+            )
         self.files = sorted(Path(files).glob("*.parquet")) if isinstance(files, (str, Path)) else [*map(Path, files)]
         if not self.files:
             where = f"in {files}" if isinstance(files, (str, Path)) else "in an empty list"
@@ -87,7 +90,12 @@ class ParquetStream(IterableDataset[Batch]):
         """Return the loader of the stream: another order in each epoch, which ``fit`` saves and resumes."""
         pin_memory = torch.cuda.is_available()
         return DataLoader(
-            self, batch_size=None, num_workers=num_workers, generator=self.generator, pin_memory=pin_memory
+            self,
+            batch_size=None,
+            num_workers=num_workers,
+            generator=self.generator,
+            pin_memory=pin_memory,
+            multiprocessing_context=start_method(num_workers),
         )
 
     def __iter__(self) -> Iterator[Batch]:

@@ -56,6 +56,7 @@ def main() -> None:
     losses = [result.loss for result in history.train]
     state = {"model": unwrap(net).state_dict(), "losses": losses, "restarts": restarts}
     by_first(lambda: save_checkpoint(folder / "end.pt", state))
+    dist.barrier()  # the first process serves the others' store until all are done
     dist.destroy_process_group()
 
 

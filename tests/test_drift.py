@@ -1,9 +1,11 @@
 """Drift: right sizes and p-values, an alarm that keeps its promise, and an error for everything else."""
 
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import chi2_contingency, fisher_exact, ks_2samp
@@ -59,6 +61,13 @@ def test_holm_by_hand_and_its_order() -> None:
     assert holm([0.9, 0.5]) == [1.0, 1.0]
     assert holm([0.01, 0.01]) == [0.02, 0.02]
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("p_values", [[math.nan, 0.01, 0.02], [0.01, math.nan], [-0.1, 0.5], [0.1, 5]])
+def test_what_is_no_p_value(p_values: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"The p-values are \[.*\]: give numbers between 0 and 1"):
+        holm(p_values)
+    assert holm([]) == []
     names = ["b", "a"]
     assert dict(zip(names, holm([0.5, 0.001]), strict=True)) == {"b": 0.5, "a": 0.002}
 
@@ -97,6 +106,33 @@ def test_many_rare_categories_raise_no_false_alarm(rng: np.random.Generator) -> 
         for _ in range(200)
     ]
     assert 0.01 < np.mean(alarms) < 0.05 + 2.6 * (0.05 * 0.95 / 200) ** 0.5
+
+
+def test_a_rare_category_raises_an_alarm_among_many_features(rng: np.random.Generator) -> None:
+    """10,000 shuffles give no p-value below 1e-4, and Holm multiplies it by 200 features: there must be more."""
+    before, after = {"answer": ["a"] * 1000}, {"answer": ["a"] * 160 + ["b"] * 20}
+    others = {f"f{i}": np.linspace(0, 1, 1000) for i in range(199)}
+    report = drift_report(
+        {**before, **others}, {**after, **{name: np.linspace(0, 1, 180) for name in others}}, alpha=0.01
+    )
+    assert report.drifted == ("answer",)
+    assert report.features[0].p_value == pytest.approx(1 / 20_001, rel=0.06)  # 1 of 20,001 or a thousand more
+
+
+def test_the_shuffles_of_many_categories_take_little_memory(rng: np.random.Generator) -> None:
+    before, after = (rng.integers(0, 400, size) for size in (2000, 200))
+    tracemalloc.start()
+    (one,) = drift_report({"a": before}, {"a": after}).features
+    assert tracemalloc.get_traced_memory()[1] < 20e6  # 10,000 shuffles at once would be 32 MB and more
+    tracemalloc.stop()
+    assert 0.001 < one.p_value < 0.999
+
+
+def test_strings_of_pandas_and_small_floats() -> None:
+    words = ["a", "b"] * 50
+    assert drift_report({"w": pd.Series(words)}, {"w": pd.Series(words, dtype="category")}).features[0].test == "chi"
+    assert drift_report({"w": words}, {"w": np.array(words, dtype=object)}).features[0].statistic == 0
+    assert not drift_report({"x": torch.linspace(0, 1, 90).bfloat16()}, {"x": torch.linspace(0, 1, 90).half()}).alarm
 
 
 def test_one_category_is_no_drift_and_a_new_one_in_one_sample_neither() -> None:
@@ -151,6 +187,13 @@ def test_the_features_of_images_by_hand() -> None:
     assert torch.allclose(dimmed["slant"], found["slant"], atol=0.05)
 
 
+def test_features_of_many_images_and_of_none() -> None:
+    images = torch.randint(0, 256, (2300, 1, 4, 4), dtype=torch.uint8)
+    found, last = image_features(images), image_features(images[-7:])
+    assert all(len(values) == 2300 and torch.allclose(values[-7:], last[name]) for name, values in found.items())
+    assert all(values.shape == (0,) for values in image_features(images[:0]).values())
+
+
 FINE = {"size": torch.linspace(0, 1, 50)}
 
 
@@ -162,16 +205,22 @@ FINE = {"size": torch.linspace(0, 1, 50)}
         (
             FINE,
             {"size": torch.ones(29)},
-            r"of the current data have \[29\] values: give one for each sample, at least 30",
+            r"current data has features of \[29\] values: give all as many, at least 30",
         ),
         ({"a": torch.ones(50), "b": torch.ones(40)}, {"a": torch.ones(50), "b": torch.ones(50)}, r"\[40, 50\] values"),
         (FINE, {"size": torch.ones(50, 2)}, r"'size' in the current data is float32 of shape \(50, 2\): give one"),
         (FINE, {"size": [None] * 50}, "'size' in the current data is object"),
+        (FINE, {"size": ["a"] * 49 + [None]}, "'size' in the current data is object"),
+        (FINE, {"size": torch.ones(50, dtype=torch.complex64)}, "'size' in the current data is complex64"),
         (FINE, {"size": [0.0] * 40 + [math.nan] * 10}, r"'size' in the current data holds nan \(sample 40\): count"),
         (FINE, {"size": [0.0] * 49 + [math.inf]}, r"holds inf \(sample 49\)"),
+        (FINE, {"size": [-1.7e308, 1.7e308] * 25}, r"holds -1.7e\+308 \(sample 0\)"),
         (FINE, {"size": torch.ones(50, dtype=torch.int64)}, "holds floats, the current data whole numbers: give"),
         ({"size": ["a"] * 50}, {"size": [1] * 50}, "holds strings, the current data whole numbers"),
-        ({"id": torch.arange(50)}, {"id": torch.arange(50) + 50}, "'id' are nearly all different: give measurements"),
+        ({"id": torch.arange(50)}, {"id": torch.arange(50) + 50}, "Most categories of 'id' occur fewer than 5 times"),
+        ({"age": torch.arange(60) // 2}, {"age": torch.arange(60) // 2}, "of 'age' occur fewer than 5 .* give floats"),
+        ({1: torch.ones(50)}, {1: torch.ones(50)}, r"the features \[1\], .* give both the same names, as strings"),
+        ({1: torch.ones(50), "a": torch.ones(50)}, {1: torch.ones(50)}, r"the features \[1, 'a'\]"),
     ],
 )
 def test_what_cannot_be_compared(before: Any, after: Any, said: str) -> None:
@@ -188,16 +237,18 @@ def test_alpha_is_a_share(alpha: float) -> None:
 def test_what_has_no_psi() -> None:
     with pytest.raises(ValueError, match="bins is 1, but one bin holds everything"):
         population_stability_index(torch.ones(50), torch.ones(50), bins=1)
-    with pytest.raises(ValueError, match="has 7 values and the current data 50, but 10 bins need at least 10 and 1"):
+    with pytest.raises(ValueError, match="7 values then and 50 now are too few for 10 bins"):
         population_stability_index(torch.ones(7), torch.ones(50))
-    with pytest.raises(ValueError, match="the current data 0"):
+    with pytest.raises(ValueError, match="50 values then and 0 now"):
         population_stability_index(torch.ones(50), torch.ones(0))
     with pytest.raises(ValueError, match="The reference holds nan"):
         population_stability_index([math.nan] * 20, torch.ones(20))
 
 
 @pytest.mark.parametrize(
-    "images", [torch.zeros(2, 1, 8, 8), torch.zeros(2, 8, 8, dtype=torch.uint8)], ids=["float", "no channel"]
+    "images",
+    [torch.zeros(2, 1, 8, 8), torch.zeros(2, 8, 8, dtype=torch.uint8), torch.zeros(2, 0, 8, 8, dtype=torch.uint8)],
+    ids=["float", "no channel", "no pixels"],
 )
 def test_features_of_something_else(images: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"images are \w+ of shape .*: give uint8 \(N, C, H, W\)"):

@@ -194,7 +194,7 @@ def test_what_is_wrong_with_the_files_is_said_in_one_sentence(tmp_path: Path) ->
     for name in ("batch_size", "buffer"):
         with pytest.raises(ValueError, match=f"{name} is 0, but it is a number of rows: give 1 or more"):
             ParquetStream([good], inputs=["x"], target="y", **{name: 0})  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="inputs names no column"):
+    with pytest.raises(ValueError, match="inputs must name one column or more"):
         ParquetStream([good], inputs=[], target="y")
 
 

@@ -89,7 +89,7 @@ def run_steps(wrap: Any) -> dict[str, Any]:
     return found
 
 
-ALONE = run_steps(lambda net: net)  # before the process group is there
+ALONE: dict[str, Any] = {}
 
 
 def same(results: list[Any], expected: list[Any]) -> None:
@@ -216,6 +216,15 @@ class Stream(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
         yield from zip(inputs[part], targets[part], strict=True)
 
 
+class OneRow(Stream):
+    """Something for the first process alone."""
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        if rank() == 0:
+            inputs, targets = data(1).tensors
+            yield inputs[0], targets[0]
+
+
 def check_streams_of_unequal_length(folder: Path) -> None:
     net = DistributedDataParallel(model())
     loader: Any = DataLoader(Stream(), batch_size=4)
@@ -305,6 +314,17 @@ def check_errors_reach_all(folder: Path) -> None:
     good = make_loader(data(32), batch_size=16)
     with pytest.raises(CheckpointError, match="Checkpoints cannot be written"):
         fit(net, good, good, loss_fn, optimizer, epochs=1, checkpoint_dir=file / "x", verbose=False)
+    with pytest.raises(ValueError, match="batch_size is 1, but each of the 2 processes needs a sample of every batch"):
+        make_loader(data(32), batch_size=1)
+    from torch.distributed.fsdp import fully_shard
+
+    sharded = fully_shard(model())
+    optimizer = torch.optim.SGD(sharded.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="fit cannot write the checkpoints of a sharded model"):
+        fit(sharded, good, good, loss_fn, optimizer, epochs=1, checkpoint_dir=folder / "sharded", verbose=False)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="Process 1 has no batch at all"):
+        train_epoch(net, DataLoader(OneRow(), batch_size=4), loss_fn, optimizer, progress=False)
     few = make_loader(data(1), batch_size=16)
     with pytest.raises(ValueError, match="Process 0 has no batch at all: use fewer processes"):
         train_epoch(net, few, loss_fn, optimizer, progress=False)
@@ -325,6 +345,7 @@ def check_tensorboard_is_written_once(folder: Path) -> None:
 def main() -> None:
     folder = Path(sys.argv[1])
     faulthandler.dump_traceback_later(100, exit=True)  # where it waits, should it wait for ever
+    ALONE.update(run_steps(lambda net: net))  # before the process group is there
     dist.init_process_group("gloo")
     for name, check in [(name, value) for name, value in globals().items() if name.startswith("check_")]:
         try:

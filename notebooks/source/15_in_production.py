@@ -10,8 +10,9 @@
 # - retrain from the old weights without forgetting, and let a gate decide on images that nobody trained on;
 # - change the version of a running server without losing a request, and go back.
 #
-# **Time:** 75 minutes. **Builds on:** [04 · Evaluation](04_evaluation.ipynb) and
-# [06 · Saving and resuming](06_saving_and_resuming.ipynb).
+# **Time:** 75 minutes. **Builds on:** [04 · Evaluation](04_evaluation.ipynb),
+# [06 · Saving and resuming](06_saving_and_resuming.ipynb) and
+# [14 · Export and serving](14_export_and_serving.ipynb).
 #
 # A model is finished when it is used, and from then on the world changes while the model does not. Nothing fails when that
 # happens: the server answers, fast and with status 200, and the answers are wrong. This lesson builds what notices.
@@ -72,8 +73,8 @@ folder = Path(workplace.name)
 
 # %% [markdown]
 # Production is played here, so the parts are kept apart with care. The model learns from the training part. The validation
-# part, half of all, is cut in two: 400 images are the *stream*, what people send to the server, and the rest is for the
-# *gate*, where old and new models are compared. The test part waits for the end.
+# part, half of what is not the test part, is cut in two: 400 images are the *stream*, what people send to the server, and
+# the rest is for the *gate*, where old and new models are compared. The test part waits for the end.
 
 # %%
 order = torch.randperm(len(data.val), generator=torch.Generator().manual_seed(0))[:719]
@@ -83,15 +84,17 @@ print(
     "training", len(data.train), " stream", len(stream_images), " gate", len(gate_images), end=" "
 )
 print(" test", len(data.test))
-print("in two of the last three:", len(set(order[:400].tolist()) & set(order[400:].tolist())))
+of_stream = {image.numpy().tobytes() for image in stream_images}
+shared = sum(image.numpy().tobytes() in of_stream for image in gate_images)
+print("images of the gate that are in the stream, too, pixel by pixel:", shared)
 
 # %% [markdown]
 # ## A camera and its days
 #
 # 400 images are soon used up. So each request is a *photograph* of one of them: turned by up to six degrees, moved by up to
 # a pixel, a little brighter or darker, and with noise. Such photographs come as many as we like, all from one source, no
-# two alike. And the camera can be changed: `angle` turns it, `light` dims it, `more` makes the first two classes more
-# frequent.
+# two alike. And the camera can be changed: `angle` turns it, `light` dims it, and `more` is the weight of the first two classes
+# when the images are drawn.
 
 
 # %%
@@ -141,9 +144,9 @@ show(
 )
 
 # %% [markdown]
-# The first version of the model learns from photographs of the training images, five epochs. It becomes version `v1` in a
-# folder of versions, with everything that belongs to it (14 showed the files), and `use_version` says that it is the one
-# in use.
+# The first version of the model learns from photographs of the training images, five epochs. What is looked at after each
+# epoch are photographs of the stream: whoever watches the gate during the training, and stops where it looks best, has used
+# the gate up before it decides anything.
 
 
 # %%
@@ -152,9 +155,9 @@ def as_part(images, labels):
 
 
 def train(model, images, labels, *, epochs, lr, verbose=False):
-    """Train and look at the gate's old kind of photographs after each epoch."""
+    """Train, and look at photographs of the stream's images after each epoch; the gate waits."""
     loader = make_loader(as_part(images, labels), batch_size=32, shuffle=True)
-    watched = make_loader(as_part(camera(gate_images, 200), gate_labels))
+    watched = make_loader(as_part(*photograph(200, seed=9)))
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
     return fit(model, loader, watched, loss_fn, optimizer, epochs=epochs, verbose=verbose)
 
@@ -162,23 +165,48 @@ def train(model, images, labels, *, epochs, lr, verbose=False):
 # %% tags=["nbval-ignore-output"]
 from course_utils.bundles import Bundle, Description, save_bundle
 
-known = "SmallCNN", {}, data.input_shape, data.class_names, data.mean, data.std, data.name, 42
-description = Description(*known)
+pixels = {"input_shape": data.input_shape, "mean": data.mean, "std": data.std}
+classes = {"class_names": data.class_names, "dataset": data.name}
+description = Description(architecture="SmallCNN", options={}, seed=42, **pixels, **classes)
 train_images, train_labels = camera(data.train.images, 0), data.train.labels
 model = description.build().to(device)
 history = train(model, train_images, train_labels, epochs=5, lr=2e-3, verbose=True)
+
+# %% [markdown]
+# It becomes version `v1` in a folder of versions, with everything that belongs to it (14 showed the files), and
+# `use_version` says that it is the one in use. A version that exists is never written again: somebody may be using it. Its
+# card says how many of the gate's photographs it reads, by the site where they were taken; there is one site so far.
+
+# %%
+gate = {"old": camera(gate_images, 200)}
+
+
+def answers_of(bundle, images):
+    """Return the probability of the most probable class of each image, and its number."""
+    logits = torch.cat([bundle.logits(part) for part in images.split(500)])
+    return logits.softmax(dim=1).max(dim=1)
+
+
+def accuracy(bundle, images, labels):
+    return (answers_of(bundle, images)[1] == labels).double().mean().item()
+
 
 # %%
 from course_utils.versions import current_version, list_versions, use_version
 
 
-def save(name, bundle, accuracy):
-    about = {"data": "Photographs.", "metrics": {"accuracy": accuracy}, "limits": "This camera."}
-    save_bundle(folder / "versions" / name, bundle, **about)
+def save(name, bundle):
+    if (folder / "versions" / name).exists():
+        raise FileExistsError(f"{name} may be in use: give the new version a name of its own.")
+    measured = {
+        f"accuracy, {site} site": accuracy(bundle, gate[site], gate_labels) for site in gate
+    }
+    about = {"data": "Photographs of digits; measured on the gate's.", "limits": "These cameras."}
+    save_bundle(folder / "versions" / name, bundle, metrics=measured, **about)
 
 
 v1 = Bundle(model.eval(), description)
-save("v1", v1, history.val[-1].accuracy)
+save("v1", v1)
 use_version(folder / "versions", "v1")
 print("versions:", list_versions(folder / "versions"), end="  ")
 print("in use:", current_version(folder / "versions"))
@@ -202,7 +230,8 @@ for label, probability in (("7", 0.9), ("1", 0.6), ("4", 0.8), ("4", 0.7), ("9",
         row = (label, probability)
         table.execute("INSERT INTO predictions (label, probability) VALUES (?, ?)", row)
         table.execute("DELETE FROM predictions WHERE id <= (SELECT max(id) FROM predictions) - 3")
-table.execute("UPDATE predictions SET truth = '9' WHERE id = 4")  # it came later
+with table:  # without it, the change is lost with the connection
+    table.execute("UPDATE predictions SET truth = '9' WHERE id = 4")  # it came later
 for row in table.execute("SELECT * FROM predictions"):
     print(row)
 
@@ -227,18 +256,20 @@ print("equal to the table by hand:", list(zip(*fields, strict=True)) == same)
 small.close()
 
 # %% [markdown]
-# Does the file stay small? Forty batches of 100 images go into a log that keeps 200, and we look at all its files after
-# each.
+# Does the log stay small? Forty batches of 100 images go into one that keeps 200, and we look at its files after each. There
+# is more than one: what is new goes into a journal first, `-wal`, so that nobody waits for a writer. It is used again from
+# its start when it has reached about 4 MB, and with so few rows it is most of what lies on the disk.
 
 # %%
 bounded = PredictionLog(folder / "bounded.sqlite", keep=200)
-sizes = []
+sizes, journals = [], []
 for _ in range(40):
     bounded.append("v1", ["0"] * 100, [0.5] * 100, image.expand(100, *data.input_shape))
     sizes.append(sum(path.stat().st_size for path in folder.glob("bounded.sqlite*")))
+    journals.append((folder / "bounded.sqlite-wal").stat().st_size)
 print("rows written: 4000, rows kept:", len(bounded.read().ids))
-unbounded = 4000 * image.numel()
-print("smaller than a third of the images that went in:", max(sizes) < max(5e6, unbounded / 3))
+print("never above 5 MB, journal included:", max(sizes) < 5e6)
+print("most of it the journal:", max(journals) > max(sizes) / 2)
 print("no larger at the end than half-way:", sizes[-1] <= 1.1 * max(sizes[:20]))
 bounded.close()
 
@@ -249,12 +280,6 @@ bounded.close()
 # %%
 log = PredictionLog(folder / "predictions.sqlite", keep=5000)
 days, truth_of = {}, {}
-
-
-def answers_of(bundle, images):
-    """Return the probability of the most probable class of each image, and its number."""
-    logits = torch.cat([bundle.logits(part) for part in images.split(500)])
-    return logits.softmax(dim=1).max(dim=1)
 
 
 def open_for_a_day(day, bundle=v1, version="v1", **settings):
@@ -282,7 +307,7 @@ print("newest id:", logged.ids[-1], " truths known:", sum(t is not None for t in
 # %% [markdown]
 # ## Numbers that describe an image
 #
-# Images cannot be compared with images of another day, but numbers can. Few and sensible ones are better than many: the
+# Pixel by pixel, images of two days cannot be compared, but numbers can. Few and sensible ones are better than many: the
 # mean of the pixels (*brightness*), their standard deviation (*contrast*), how the strokes lean (*slant*: the correlation
 # of the bright pixels' places, -1 for a backslash, 1 for a slash), and what the model makes of it: its *confidence* and its
 # *answer*. `image_features` computes the first three. Here is the slant by hand:
@@ -362,12 +387,13 @@ for name in ("brightness", "slant"):
     print("above five times what chance gives:", ours > 5 * 9 * (1 / 1000 + 1 / 200))
 
 # %% [markdown]
-# What chance gives comes next. Our function also takes categories, and a feature that hardly varies: a value that fills a bin gets a bin of its own.
+# What chance gives comes next. Our function also takes categories, and a feature that hardly varies: a value that fills a
+# bin gets a bin of its own.
 #
 # ### Mistake: 0.1 is fine, 0.25 is drift
-# You will read these two thresholds everywhere, without a word on the number of samples. But PSI is never 0, only by chance
-# are two samples alike. Where nothing has changed, its mean is about $(\text{bins} - 1)(1/n + 1/m)$ for samples of $n$ and
-# $m$ values. Ten bins, a reference of 1,000, all from one normal distribution, 500 times:
+# You will read these two thresholds everywhere, without a word on the number of samples. Even where nothing changed PSI is
+# above 0, because two samples are never quite alike. Its mean is then about $(\text{bins} - 1)(1/n + 1/m)$ for samples of
+# $n$ and $m$ values. Ten bins, a reference of 1,000, all from one normal distribution, 500 times:
 
 # %%
 rng = np.random.default_rng(0)
@@ -435,12 +461,30 @@ print("p below one in a million:", ks_2samp(*big, method="asymp").pvalue < 1e-6)
 print(f"PSI: {population_stability_index(*big):.4f}")
 
 # %% [markdown]
+# ## Chi-squared: the same for categories
+#
+# The answers have no order, so there is no "below". Instead, count each of them, then and now. If both samples came from
+# one source, each count would be about its row's share of the sum over both, $e$; *chi-squared* adds up how far the counts
+# $c$ are from that, $\sum (c - e)^2 / e$, and SciPy says how often chance alone gives as much.
+
+# %%
+from scipy.stats import chi2_contingency
+
+samples = reference["answer"], turned["answer"]
+counts = np.array([[list(x).count(name) for name in data.class_names] for x in samples])
+expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
+by_hand = ((counts - expected) ** 2 / expected).sum()
+theirs = chi2_contingency(counts, correction=False)
+print("by hand equal to SciPy:", abs(by_hand - theirs.statistic) < 1e-9 * by_hand, end="   ")
+print("p below one in a million:", theirs.pvalue < 1e-6)
+
+# %% [markdown]
 # ## Many features, one alarm
 #
 # ### Mistake: twenty p-values at once
 # With a threshold of 0.05, each test is wrong on one quiet day in twenty. Look at twenty features, and a quiet day without an
 # alarm becomes the exception: with independent ones the chance of at least one is $1 - 0.95^{20}$. We measure it with 20
-# features that know nothing of each other, on 200 quiet days.
+# features that know nothing of each other, on 150 quiet days.
 
 # %%
 p_values = np.array(
@@ -449,7 +493,7 @@ p_values = np.array(
             ks_2samp(rng.normal(size=500), rng.normal(size=100), method="asymp").pvalue
             for _ in range(20)
         ]
-        for _ in range(200)
+        for _ in range(150)
     ]
 )
 print(f"expected: {1 - 0.95**20:.0%} of quiet days with an alarm")
@@ -458,8 +502,9 @@ print(f"measured: {(p_values.min(axis=1) <= 0.05).mean():.0%}")
 # %% [markdown]
 # **Holm's correction** keeps the promise for all of them together: multiply the smallest p-value by the number of features,
 # the next by one less, and so on, and let none overtake another. However the features depend on each other, the chance of
-# *any* false alarm is at most 5% (200 days measure that to within three points). (Benjamini-Hochberg is the other common one. It bounds the share of false ones among many
-# findings, which suits a list that somebody works through. An alarm that wakes somebody is one finding.)
+# *any* false alarm is at most 5% (150 days measure that to within four points). (Benjamini-Hochberg is the other common
+# one. It bounds the share of false ones among many findings, which suits a list that somebody works through. An alarm that
+# wakes somebody is one finding.)
 
 # %%
 from course_utils.drift import holm
@@ -479,8 +524,8 @@ quiet_alarms = np.mean([min(holm(day.tolist())) <= 0.05 for day in p_values])
 print(f"quiet days with an alarm after Holm: {quiet_alarms:.1%}")
 
 # %% [markdown]
-# `drift_report` puts all of that together: KS for numbers, chi-squared for categories (the answers: their counts, then and
-# now), Holm over all of them, PSI for the size with what chance alone would give beside it. A quiet day and day 11:
+# `drift_report` puts all of that together: KS for numbers, chi-squared for categories, Holm over all of them, PSI for the
+# size with what chance alone would give beside it. A quiet day and day 11:
 
 # %% tags=["nbval-ignore-output"]
 from course_utils.drift import drift_report
@@ -499,9 +544,9 @@ print("answers:", "answer" in report.drifted, "  confidence:", "confidence" in r
 # ## How often is the alarm false?
 #
 # A fire alarm that rings every day is switched off. So the promise is measured: 400 times we draw a reference of 1,000 and a
-# day of 200 from one source, the camera as always, and count the alarms. The promise is 5%; 400 draws know a share of 5% up
-# to two standard errors, $2 \sqrt{0.05 \cdot 0.95 / 400}$, or 2.2 percentage points. Beside it: what the five raw p-values
-# and the threshold of 0.1 for PSI do on the same days.
+# day of 200 from one source, the camera as always, and count the alarms. The promise is 5%. Only one in 200 such measurements
+# of a true 5% comes out more than 2.6 standard errors too high, $2.6 \sqrt{0.05 \cdot 0.95 / 400}$ or 2.8 percentage points:
+# that is the line. Beside it: what the five raw p-values and the threshold of 0.1 for PSI do on the same days.
 
 # %%
 pile_images, pile_labels = photograph(10_000, seed=1)
@@ -529,11 +574,10 @@ for name, rate in rates.items():
     print(f"{name:18}{rate:6.1%} of quiet days with an alarm")
 
 # %%
-error = (0.05 * 0.95 / 400) ** 0.5
-print("drift_report keeps its promise of 5%, within 2.6 standard errors: ", end="")
-print(rates["drift_report"] < 0.05 + 2.6 * error)
-print("raw p-values break it:", rates["raw p below 0.05"] > 0.05 + 4 * error)
-print("and so does PSI above 0.1:", rates["PSI above 0.1"] > 0.05 + 4 * error)
+most = 0.05 + 2.6 * (0.05 * 0.95 / 400) ** 0.5
+print(f"at most {most:.1%}: drift_report keeps its promise:", rates["drift_report"] < most)
+print("raw p-values break it:", rates["raw p below 0.05"] > most)
+print("and so does PSI above 0.1:", rates["PSI above 0.1"] > most)
 for alpha in (0.05, 0.01):
     print(f"a report a day, alpha={alpha}: about {365 * alpha:.0f} false alarms a year")
 
@@ -545,25 +589,20 @@ for alpha in (0.05, 0.01):
 # ## What does it see?
 #
 # An alarm that is never false and never rings would keep the promise, too. So the other half: for each strength of a change,
-# how many of 30 days raise an alarm? At the left end of each curve there is no change, and the alarms are the false ones.
-
-
-# An alarm that is never false and never rings would keep the promise, too. So the other half: for each strength of a change,
-# how many of 30 days raise an alarm? At the left end of each curve there is no change; that is the share of false alarms
-# from above.
+# how many of 20 days raise an alarm? At the left end of each curve there is no change, and the alarms are the false ones.
 
 
 # %%
 def alarm_rate(seed, **settings):
-    """Return the share of 30 days with an alarm, and the accuracy."""
+    """Return the share of 20 days with an alarm, and the accuracy."""
     images, labels = photograph(1200, seed=seed, **settings)
     confidence, answers = answers_of(v1, images)
     features, alarms = described(images, confidence, answers), 0
-    for _ in range(30):
+    for _ in range(20):
         before = torch.randperm(10_000, generator=generator)[:1000]
         day = torch.randperm(1200, generator=generator)[:200]
         alarms += drift_report(rows_of(pile, before), rows_of(features, day)).alarm
-    return alarms / 30, (answers == labels).double().mean().item()
+    return alarms / 20, (answers == labels).double().mean().item()
 
 
 strengths = {
@@ -579,28 +618,34 @@ for name, values in strengths.items():
     seen[name] += [alarm_rate(300 + i, **{name: value}) for i, value in enumerate(values[1:])]
 print(sum(map(len, strengths.values())) - 3, "strengths of three changes")
 
+
+def share_of_two(more):
+    weights = torch.where(stream_labels < 2, more, 1.0)
+    return (weights[stream_labels < 2].sum() / weights.sum()).item()
+
+
+print("first two classes:", [f"{share_of_two(more):.0%}" for more in strengths["more"]])
+
 # %%
-xlabels = {
-    "angle": ("Turned", "camera turned by (degrees)"),
-    "light": ("Dimmed", "light that is missing (%)"),
-    "more": ("Other shares", "first two classes more frequent by (%)"),
+kinds = {
+    "angle": ("Turned", "camera turned by (degrees)", lambda angle: angle),
+    "light": ("Dimmed", "light that is missing (%)", lambda light: 100 - 100 * light),
+    "more": ("Other shares", "share of the first two classes (%)", lambda m: 100 * share_of_two(m)),
 }
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.2), sharey=True)
 for axis, (name, values) in zip(axes, strengths.items(), strict=True):
-    x = values if name == "angle" else [100 * abs(value - 1) for value in values]
-    axis.plot(
-        x, [rate for rate, _ in seen[name]], marker="o", markersize=4, label="days with an alarm"
-    )
-    accuracy = [share for _, share in seen[name]]
-    axis.plot(x, accuracy, marker="s", markersize=4, linestyle="--", label="accuracy")
-    axis.set(title=xlabels[name][0], xlabel=xlabels[name][1])
-axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    title, xlabel, as_x = kinds[name]
+    x, (alarm, right) = [as_x(value) for value in values], 100 * np.array(seen[name]).T
+    axis.plot(x, alarm, marker="o", markersize=4, label="days with an alarm")
+    axis.plot(x, right, marker="s", markersize=4, linestyle="--", label="right answers")
+    axis.set(title=title, xlabel=xlabel)
+axes[0].set_ylabel("share (%)")
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 show(
     figure,
-    alt="Share of days with an alarm and accuracy over the strength of three changes. All "
-    "three curves of alarms rise from near 0 to 100%; the accuracy falls only when the "
-    "camera is turned by 15 degrees and more.",
+    alt="Share of days with an alarm, and of right answers, over the strength of three changes. "
+    "All three curves of alarms rise from near 0 to 100%. The right answers become fewer from "
+    "about 8 degrees on, less than half at 30, and hardly change with light or shares.",
 )
 
 # %% [markdown]
@@ -610,18 +655,18 @@ show(
 examples = {
     "4 degrees": ("angle", 2),
     "a tenth darker": ("light", 3),
-    "three times as often": ("more", 4),
+    f"first two classes {share_of_two(3.0):.0%}": ("more", 4),
 }
 for text, (name, place) in examples.items():
-    rate, accuracy = seen[name][place]
+    rate, right = seen[name][place]
     print(f"{text:21} alarm on {rate:4.0%} of days, accuracy", end=" ")
-    print(f"{unchanged[1]:.1%} before, {accuracy:.1%} now")
+    print(f"{unchanged[1]:.1%} before, {right:.1%} now")
 
 # %%
 for text, (name, place) in examples.items():
-    rate, accuracy = seen[name][place]
+    rate, right = seen[name][place]
     print(f"{text}: alarm on most days: {rate > 0.7}", end=", ")
-    print("accuracy lost, less than 5 points:", unchanged[1] - accuracy < 0.05)
+    print("accuracy lost, less than 5 points:", unchanged[1] - right < 0.05)
 print("30 degrees: more than 20 points lost:", unchanged[1] - seen["angle"][-1][1] > 0.2)
 
 # %% [markdown]
@@ -631,34 +676,59 @@ print("30 degrees: more than 20 points lost:", unchanged[1] - seen["angle"][-1][
 # ## Three wrong references
 #
 # ### Mistake: the training data
-# The model has seen its training images, and is surer of them than of any others. As a reference they differ from every
-# honest day. We compare with days of 1,500, for which 5% would be the promise:
+# The model has learned from its training photographs, and is surer of them than of any others. So we compare the confidence
+# alone, at 5% and on quiet days of as many photographs: once with the training photographs as the reference, and, to be
+# fair, with six references of as many photographs of images that the model has not seen, the gate's.
 
-# %% tags=["nbval-ignore-output"]
-own = described(train_images, *answers_of(v1, train_images))
-against_own, against_days = [], []
-for _ in range(60):
-    drawn = torch.randperm(10_000, generator=generator)
-    day = rows_of(pile, drawn[:1500])
-    against_own.append(drift_report(own, day))
-    against_days.append(drift_report(rows_of(pile, drawn[1500 : 1500 + len(train_images)]), day))
-print(f"reference of training images: {np.mean([r.alarm for r in against_own]):.0%} of quiet days")
-print(f"of other quiet days, as many: {np.mean([r.alarm for r in against_days]):.0%}")
-print(f"mean confidence: {own['confidence'].mean():.3f}, {pile['confidence'].mean():.3f}")
 
 # %%
-wrong, right = (np.mean([r.alarm for r in found]) for found in (against_own, against_days))
-print("false alarms at least three times as often:", wrong > 3 * max(right, 0.05))
-print(
-    "more sure of the images it learned from:",
-    bool(own["confidence"].mean() > pile["confidence"].mean()),
-)
+def photographs_of(images, count, seed):
+    """Photograph so many of these images, drawn at random."""
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.randint(len(images), (count,), generator=generator)
+    return camera(images[chosen], 20_000 + seed)
+
+
+def alarms_of(feature, reference):
+    """Return the share of 30 quiet days with an alarm by this feature alone."""
+    quiet = (torch.randperm(10_000, generator=generator)[: len(reference)] for _ in range(30))
+    compared = (drift_report({feature: reference}, {feature: pile[feature][day]}) for day in quiet)
+    return np.mean([report.alarm for report in compared])
+
+
+# %% tags=["nbval-ignore-output"]
+unseen = []
+learned = described(train_images, *answers_of(v1, train_images))
+for seed in range(6):
+    photographs = photographs_of(gate_images, len(train_images), seed)
+    unseen.append(described(photographs, *answers_of(v1, photographs)))
+sees = {
+    name: (alarms_of(name, learned[name]), np.mean([alarms_of(name, one[name]) for one in unseen]))
+    for name in ("confidence", "answer")
+}
+for name, (wrong, fair) in sees.items():
+    print(f"{name:10} alarms on quiet days: training {wrong:.0%}, unseen images {fair:.0%}")
+usual = pile["confidence"].mean()
+gaps = [(one["confidence"].mean() - usual).item() for one in [learned, *unseen]]
+print("mean confidence above that of the days:", [f"{100 * gap:.1f}" for gap in gaps], "points")
+
+# %%
+wrong, fair = sees["confidence"]
+print("training photographs, above five times the promise of 5%:", wrong > 5 * 0.05, end=", ")
+print("at least twice as often as of unseen images:", wrong > 2 * fair)
+print("further from the days than each of those:", gaps[0] > max(abs(gap) for gap in gaps[1:]))
+print("answers, unseen images, too, on most days:", sees["answer"][1] > 0.5)
+
+# %% [markdown]
+# Other images of the same kind are not the same images, so the unseen ones, too, may give more alarms than 5%, but nothing
+# like those of the training. The last line is a second reason to take the reference from production: other images, seen or
+# not, have other shares of the classes. Such alarms are true, and say nothing about today.
 
 # %% [markdown]
 # ### Mistake: the days themselves
 # "Compare today with the last five days" sounds careful, and is blind to what comes slowly: by the time it is large, the
 # reference has it, too. The light fades by 0.3 percent a day for forty days. One reference is fixed, the other one
-# rolls along.
+# rolls along. Against that one, too, a day may fall below the line here and there, by chance, and the next day is quiet again.
 
 # %%
 faded = []
@@ -678,21 +748,23 @@ def joined(first, last):
 fixed = [p_of(rows_of(pile, slice(0, 1000)), day) for day in range(5, 40)]
 rolling = [p_of(joined(day - 5, day), day) for day in range(5, 40)]
 print("alarms in the last 15 days, fixed reference:", sum(p <= 0.01 for p in fixed[-15:]))
-print("rolling reference, fewer than 5:", sum(p <= 0.01 for p in rolling[-15:]) < 5)
+print("rolling reference, fewer than 5 in all 35 days:", sum(p <= 0.01 for p in rolling) < 5)
 
 # %%
 figure, axis = plt.subplots(figsize=(7, 3.1))
 axis.plot(range(5, 40), np.maximum(fixed, 1e-16), marker="o", markersize=4, label="fixed reference")
 axis.plot(range(5, 40), rolling, marker="s", markersize=4, label="the five days before")
 axis.axhline(0.01, color="black", linestyle="--", linewidth=1, label="alarm below 0.01")
-axis.set(yscale="log", ylim=(1e-17, 3), title="The light fades by 0.3 percent a day")
-axis.set(xlabel="day", ylabel="smallest p-value (cut at 1e-16)")
+axis.set(
+    yscale="log", ylim=(1e-17, 3), title="The light fades by 0.3 percent a day (p cut at 1e-16)"
+)
+axis.set(xlabel="day", ylabel="smallest adjusted p-value")
 axis.legend(loc="lower left")
 show(
     figure,
     alt="Smallest adjusted p-value over forty days of slowly fading light. Against a fixed "
     "reference it falls below 0.01 within the first weeks and goes on falling; against "
-    "the five days before it stays high.",
+    "the five days before it stays high, but for a day here and there.",
 )
 
 # %% [markdown]
@@ -768,7 +840,7 @@ for name, images in {"as they come": sideways, "turned back": sideways.rot90(1, 
 #
 # 400 of the turned images get labels. The truth for days 1 to 5 has come in, too. We start from a copy of `v1`, so that
 # it keeps what it knows. Two ways: with the new images only, and with everything: the new ones, the logged old ones, and
-# the photographs it began with.
+# the photographs it began with. Both take about the same number of steps, so that they differ in their images alone.
 
 # %%
 log.add_truth({key: truth_of[key] for key in picked[:400].tolist()})
@@ -780,35 +852,30 @@ images = logged.inputs[with_truth]
 is_new = torch.tensor([logged.ids[row] >= days[11][0] for row in with_truth])
 print("labelled images:", len(images), " from the new site:", int(is_new.sum()))
 
-# %% tags=["nbval-ignore-output"]
+# %%
 import copy
 
 together = torch.cat([images, train_images]), torch.cat([numbers, train_labels])
 material = {"new only": (images[is_new], numbers[is_new]), "old and new": together}
-candidates = {}
+candidates, steps = {}, 335
 for name, (inputs, labels) in material.items():
-    candidate = copy.deepcopy(model)
-    train(candidate, inputs, labels, epochs=10 if name == "new only" else 6, lr=1e-3)
+    candidate, steps_an_epoch = copy.deepcopy(model), math.ceil(len(labels) / 32)
+    epochs = round(steps / steps_an_epoch)
+    train(candidate, inputs, labels, epochs=epochs, lr=1e-3)
     candidates[name] = Bundle(candidate.eval(), description)
-print({name: len(labels) for name, (_, labels) in material.items()}, "images")
+    print(f"{name}: {len(labels)} images, {epochs} epochs, {epochs * steps_an_epoch} steps")
 
 # %% [markdown]
 # They are compared on the gate's images, which nobody trained on, photographed once by each camera. Beside it stands what
-# each candidate reaches on the very images it was retrained on.
+# each candidate reaches on the new site's images that it was retrained on.
 
 # %% tags=["nbval-ignore-output"]
-gate = {"old": camera(gate_images, 200), "new": camera(gate_images, 201, angle=90.0)}
-
-
-def accuracy(bundle, images, labels):
-    return (answers_of(bundle, images)[1] == labels).double().mean().item()
-
-
+gate["new"] = camera(gate_images, 201, angle=90.0)
 scores = {}
 for name, bundle in {"v1": v1, **candidates}.items():
     scores[name] = {site: accuracy(bundle, shots, gate_labels) for site, shots in gate.items()}
     if name in material:
-        scores[name]["own"] = accuracy(bundle, *material[name])
+        scores[name]["own"] = accuracy(bundle, *material["new only"])
     print(f"{name:12}", "  ".join(f"{part}: {share:.1%}" for part, share in scores[name].items()))
 
 # %%
@@ -819,7 +886,7 @@ print(
 )
 print("old and new: keeps the old:", both["old"] > scores["v1"]["old"] - 0.02, end=", ")
 print("and gains more than 50 points on the new:", both["new"] - scores["v1"]["new"] > 0.5)
-print("on its own images each looks better than it is:", end=" ")
+print("on the new images it learned from each looks better than it is:", end=" ")
 print(all(scores[name]["own"] > scores[name]["new"] + 0.03 for name in material))
 
 # %%
@@ -828,7 +895,7 @@ places = np.arange(3)
 for offset, part, label in (
     (-0.26, "old", "old site"),
     (0, "new", "new site"),
-    (0.26, "own", "images it was retrained on"),
+    (0.26, "own", "new site, images it learned from"),
 ):
     heights = [100 * scores[name].get(part, np.nan) for name in scores]
     bars = axis.bar(places + offset, heights, width=0.24, label=label)
@@ -842,11 +909,13 @@ show(
     figure,
     alt="Accuracy on the old and on the new site for v1 and two retrained candidates. "
     "Version 1 fails on the new site, the one retrained on new images only fails on the "
-    "old, and the one retrained on both is good on both.",
+    "old, and the one retrained on both is good on both. On the new images that they learned "
+    "from, both look better than they are.",
 )
 
 # %% [markdown]
-# Retrained on the new images alone, the model forgets the old ones. It does so silently: on its own images it looks perfect.
+# Retrained on the new images alone, the model forgets the old ones. It does so silently: on the images that it learned from
+# it looks perfect.
 #
 # ## The gate
 #
@@ -878,6 +947,9 @@ decisions = {name: gate_decides(candidate, v1) for name, candidate in candidates
 # %% tags=["nbval-ignore-output"]
 for name, (promoted, counted) in decisions.items():
     print(f"{name:12} (wins, losses):", counted, " promoted:", promoted)
+wins, losses = decisions["old and new"][1]["old"]
+luck = binomtest(wins, wins + losses, alternative="greater").pvalue
+print(f"old and new, sign test on the old images as well: {luck:.4f}")
 
 # %%
 for name, (promoted, _) in decisions.items():
@@ -886,34 +958,35 @@ print("v1 against itself: promoted:", gate_decides(v1, v1)[0])
 
 # %% [markdown]
 # How sure is "more right answers" alone, as the rule says for the old images? A model that is just as good as `v1` gets
-# past it about two times in five, and past the sign test at most once in twenty. It is the new images that make this
-# decision safe. Whoever must not lose anything on the old ones asks for the sign test there, too, and takes a larger gate.
+# past it about two times in five, and past the sign test at most once in twenty. The last number above is that test on the
+# old images: below 0.05, they would have passed it as well. Whoever must not lose anything on the old ones asks for it there,
+# too, and takes a larger gate.
+#
+# And we tried two candidates on one gate. Each further attempt is one more chance to be lucky, as with the twenty features,
+# and uses the gate up: the last column is the best of twenty attempts, each with images of its own. Correct the p-values
+# for the attempts (Holm), or take new images.
 
 # %%
 for differ in (10, 20, 40):
     tosses = range(differ + 1)
     luck = [binomtest(wins, differ, alternative="greater").pvalue for wins in tosses]
     ways = np.array([math.comb(differ, wins) for wins in tosses]) / 2**differ
-    more, sure = (
-        ways[[2 * wins > differ for wins in tosses]].sum(),
-        ways[np.array(luck) < 0.05].sum(),
-    )
-    print(
-        f"they differ on {differ} images: more wins by luck {more:.0%}, sign test passed {sure:.1%}"
-    )
+    more, sure = ways[2 * np.arange(differ + 1) > differ].sum(), ways[np.array(luck) < 0.05].sum()
+    print(f"they differ on {differ} images: more wins by luck {more:.0%}", end=", ")
+    print(f"sign test passed {sure:.1%}, best of twenty {1 - (1 - sure) ** 20:.0%}")
 
 # %% [markdown]
 # The candidate becomes version 2.
 
 # %%
 v2 = candidates["old and new"]
-save("v2", v2, scores["old and new"]["new"])
-print(
-    "versions:",
-    list_versions(folder / "versions"),
-    " in use:",
-    current_version(folder / "versions"),
-)
+save("v2", v2)
+print("versions:", list_versions(folder / "versions"), end="  ")
+print("in use:", current_version(folder / "versions"))
+try:
+    save("v1", v2)
+except FileExistsError as error:
+    print(type(error).__name__, error, sep=": ")
 
 # %% [markdown]
 # ## One step, or several
@@ -979,21 +1052,29 @@ except CheckpointError as error:
     print(f"no such version: {type(error).__name__}, in use: {current_version(versions)}")
 
 # %%
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 
-def read_often(times):
-    found = [current_version(versions) for _ in range(times)]
-    return {name: found.count(name) for name in set(found)}
+def read_until(stop):
+    found = []
+    while not stop.is_set():
+        found.append(current_version(versions))
+    return found
 
 
+stop = threading.Event()
 with ThreadPoolExecutor(1) as pool:
-    reading = pool.submit(read_often, 2000)
-    for number in range(40):
-        use_version(versions, ("v2", "v1")[number % 2])
+    reading = pool.submit(read_until, stop)
+    try:
+        for number in range(40):
+            use_version(versions, ("v2", "v1")[number % 2])
+    finally:
+        stop.set()
     names_read = reading.result()
-print("2000 reads during 40 switches, all whole names:", set(names_read) <= {"v1", "v2"})
-print("reads:", sum(names_read.values()), " in use at the end:", current_version(versions))
+print("reads while 40 switches ran, more than 500:", len(names_read) > 500, end=", ")
+print("all whole names:", set(names_read) <= {"v1", "v2"})
+print("both were read:", len(set(names_read)) == 2, " in use:", current_version(versions))
 
 # %% [markdown]
 # ## The switch under load
@@ -1066,8 +1147,6 @@ def send_until(stop, address, images):
 # tried before it is needed.
 
 # %%
-import threading
-
 requests, request_labels = camera(gate_images[:300], 60, angle=90.0), gate_labels[:300]
 stop, moments = threading.Event(), {}
 with serving(versions, folder / "served.sqlite") as address, ThreadPoolExecutor(3) as pool:
@@ -1084,16 +1163,19 @@ with serving(versions, folder / "served.sqlite") as address, ThreadPoolExecutor(
         stop.set()
     results = [client.result() for client in clients]
 answers = sorted((entry for _, found in results for entry in found), key=lambda entry: entry[1])
-sent, by = sum(count for count, _ in results), [entry[2].json()["model"] for entry in answers]
+sent = sum(count for count, _ in results)
+print("more than 20 requests:", sent > 20, "  lost:", sent - len(answers), end="   ")
+print("status codes:", {entry[2].status_code for entry in answers})
 
 # %% tags=["nbval-ignore-output"]
+answers = [entry for entry in answers if entry[2].status_code == 200]
+by = [entry[2].json()["model"] for entry in answers]
 seconds = answers[-1][1] - begin
 print(f"{sent} requests in {seconds:.1f} seconds, {len(answers)} answered", end=", ")
 print({version: by.count(version) for version in sorted(set(by))})
 
 # %%
-print("more than 20 requests:", sent > 20, "  lost:", sent - len(answers))
-print("status codes:", {entry[2].status_code for entry in answers}, "  versions:", sorted(set(by)))
+print("versions that answered:", sorted(set(by)))
 expected = {name: b.logits(requests).softmax(dim=1) for name, b in {"v1": v1, "v2": v2}.items()}
 far = 0.0
 for number, _, answer in answers:
@@ -1109,16 +1191,16 @@ when = np.array([entry[1] for entry in answers]) - begin
 said = [entry[2].json()["predictions"][0]["label"] for entry in answers]
 true = [data.class_names[request_labels[entry[0]]] for entry in answers]
 good = np.array(said) == np.array(true)
-slots = np.arange(0, when[-1], 0.25)
+slots = 0.25 * np.arange(when[-1] // 0.25 + 1)  # the last one holds the last answer
 inside = [(when >= slot) & (when < slot + 0.25) for slot in slots]
 shares = [100 * good[rows].mean() if rows.any() else np.nan for rows in inside]
-print("every answer in one slot:", sum(rows.sum() for rows in inside) >= len(answers) - 1)
+print("every answer in one slot:", sum(rows.sum() for rows in inside) == len(answers))
 
 # %%
 figure, axes = plt.subplots(2, 1, figsize=(7.6, 3.8), sharex=True, height_ratios=(1, 2))
 axes[0].scatter(when, by, s=5)
 axes[0].set(title="Which version answered", ylim=(-0.6, 1.6))
-axes[1].step(slots, shares, where="post")
+axes[1].stairs(shares, np.append(slots, slots[-1] + 0.25), baseline=None, linewidth=2)
 axes[1].set(title="Right answers in each quarter of a second", ylim=(-5, 105))
 axes[1].set(xlabel="seconds under load", ylabel="right (%)")
 for axis in axes:
@@ -1148,17 +1230,16 @@ served.close()
 #
 # `v2` goes into use, for good. One thing is easy to forget: the reference. It holds the confidences of `v1`, and `v2` has
 # others. So the old reference raises an alarm on images as they always were: the *model* has changed. Collect a new one, in
-# the first days of `v2`; not from images that it has learned from.
+# the first days of `v2`; not from images that it has learned from, such as the stream's. So both sides are photographs of
+# the gate's here.
 
 # %%
 use_version(versions, "v2")
-as_always = photograph(1000, seed=70)[0]
+then, as_always = photographs_of(gate_images, 1000, 70), photographs_of(gate_images, 1000, 71)
+of_v1 = described(then, *answers_of(v1, then))
 for name, bundle in {"v1": v1, "v2": v2}.items():
-    report = drift_report(
-        rows_of(pile, slice(0, 1000)),
-        described(as_always, *answers_of(bundle, as_always)),
-        alpha=0.01,
-    )
+    today = described(as_always, *answers_of(bundle, as_always))
+    report = drift_report(of_v1, today, alpha=0.01)
     print(f"images as always, answered by {name}, reference of v1: alarm: {report.alarm}")
 
 # %% [markdown]
@@ -1273,7 +1354,8 @@ in_production.sign_test(sign_test)
 #     return sum(math.comb(tosses, k) for k in range(wins, tosses + 1)) / 2**tosses
 # ```
 #
-# With no toss at all, the sum is 1 and so is the bottom. `binomtest(wins, tosses, alternative="greater")` is the same.
+# With no toss at all, the sum is 1 and so is the bottom. `binomtest(wins, tosses, alternative="greater").pvalue` is the
+# same, but it raises an error where there is no toss.
 # </details>
 
 # %% [markdown]
@@ -1288,4 +1370,4 @@ in_production.sign_test(sign_test)
 # - A gate that was written down before decides, on images that nobody trained on, and on both kinds.
 # - Versions side by side, one atomic step to change them, the same step to go back, no request lost.
 #
-# **Next:** [the map of the course](../README.md#the-course).
+# **Next:** [16 · Scaling out](16_scaling_out.ipynb) takes more than one process, and more data than the memory holds.

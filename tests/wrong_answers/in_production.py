@@ -93,6 +93,15 @@ def psi_from_counts(r, c):
 """: r"seven bins",
     },
     "corrected": {
+        """
+def corrected(p_values):
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    result, before = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        raw = min(1.0, (len(p_values) - rank) * p_values[i])
+        result[i], before = max(raw, before), raw
+    return result
+""": r"the largest of \*all\* before it",
         "def corrected(p_values):\n    return list(p_values)\n": r"nothing was corrected",
         "def corrected(p_values):\n    return [min(1.0, len(p_values) * p) for p in p_values]\n": r"Bonferroni",
         "def corrected(p_values):\n    return [len(p_values) * p for p in p_values]\n": r"none above 1",
@@ -204,16 +213,32 @@ import math
 def sign_test(wins, losses):
     return sum(math.comb(10, k) for k in range(wins, 11)) / 2**10
 """: r"not always the same",
+        """
+from scipy.stats import binomtest
+def sign_test(wins, losses):
+    return binomtest(wins, wins + losses, alternative="greater").pvalue
+""": r"for 0 wins and 0 losses it gives no number.*without any difference it is 1",
+        """
+from scipy.stats import norm
+def sign_test(wins, losses):
+    return norm.sf((wins - losses - 1) / (wins + losses) ** 0.5) if wins + losses else 1
+""": r"for 8 wins and 2 losses it gives 0\.0569",
         "def sign_test(wins, losses):\n    return wins, losses\n": r"one number is wanted",
     },
 }
 RIGHT = {
     "sign_test": [
         """
+import math
+def sign_test(wins, losses):
+    n = wins + losses
+    return round(sum(math.comb(n, k) for k in range(wins, n + 1)) / 2**n, 4)
+""",
+        """
 from scipy.stats import binomtest
 def sign_test(wins, losses):
     return binomtest(wins, wins + losses, alternative="greater").pvalue if wins + losses else 1
-"""
+""",
     ],
     "psi_from_counts": [
         """
