@@ -34,8 +34,8 @@ def start_group(device: torch.device) -> tuple[torch.device, Callable[[nn.Module
         number, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if number >= count:
             raise ValueError(
-                f"There are {os.environ['LOCAL_WORLD_SIZE']} processes, but {count} GPU(s): start as many processes as there "
-                "are GPUs, or give --device cpu."
+                f"There are {os.environ['LOCAL_WORLD_SIZE']} processes, but {count} GPU(s): start as many processes as "
+                "there are GPUs, or give --device cpu."
             )
         device = torch.device("cuda", number)
         torch.cuda.set_device(device)
