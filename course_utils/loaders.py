@@ -1,6 +1,5 @@
 """DataLoaders that give the same batches again when they are asked to."""
 
-import multiprocessing
 from typing import Any, NamedTuple
 
 import torch
@@ -37,8 +36,9 @@ def make_loader(
     notebook cell or a lambda, because fresh processes import them (on macOS and Windows, on Linux from Python 3.14).
 
     In a process group (torchrun) each process gets its part of every batch of ``batch_size``: all of them together
-    read each sample once, in the batches that one process would read. The workers of each have seeds of their own, and
-    are fresh processes on Linux, too.
+    read each sample once, in the batches that one process would read. The workers of each have seeds of their own.
+    (On Linux they are copies of a process with threads; with Python 3.11, about one such copy in a thousand waits for
+    ever. In a long training set ``loader.multiprocessing_context = "spawn"``.)
 
     For tensors in memory: ``make_loader(TensorDataset(inputs, targets), shuffle=True)``.
 
@@ -66,7 +66,6 @@ def make_loader(
             num_workers=num_workers,
             pin_memory=pin_memory,
             generator=torch.Generator().manual_seed(seed + rank()),
-            multiprocessing_context=start_method(num_workers),
         )
     return DataLoader(
         dataset,
@@ -77,15 +76,6 @@ def make_loader(
         pin_memory=pin_memory,
         generator=generator,
     )
-
-
-def start_method(num_workers: int) -> str | None:
-    """Return how to start the workers of a loader: as Python does, but in a process group never as a copy (fork).
-
-    Threads of PyTorch's run there, and a copy that is made while one of them holds a lock of Python waits for ever.
-    """
-    forks = world_size() > 1 and num_workers > 0 and multiprocessing.get_start_method() == "fork"
-    return "forkserver" if forks else None
 
 
 def make_loaders(data: ImageData, *, batch_size: int = 64, seed: int = 42, num_workers: int = 0) -> Loaders:

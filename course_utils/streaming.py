@@ -9,7 +9,6 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from course_utils.distributed import rank, world_size
-from course_utils.loaders import start_method
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 CHUNK = 4096  # rows decoded at a time: few enough to forget soon, enough to be fast
@@ -90,12 +89,7 @@ class ParquetStream(IterableDataset[Batch]):
         """Return the loader of the stream: another order in each epoch, which ``fit`` saves and resumes."""
         pin_memory = torch.cuda.is_available()
         return DataLoader(
-            self,
-            batch_size=None,
-            num_workers=num_workers,
-            generator=self.generator,
-            pin_memory=pin_memory,
-            multiprocessing_context=start_method(num_workers),
+            self, batch_size=None, num_workers=num_workers, generator=self.generator, pin_memory=pin_memory
         )
 
     def __iter__(self) -> Iterator[Batch]:

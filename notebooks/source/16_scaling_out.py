@@ -106,7 +106,7 @@ print("a step takes longer than reading its images:", reading < result.seconds)
 #
 # You may read that TensorFlow has a static graph and PyTorch a dynamic one. That is out of date: both run eagerly, and
 # both compile. *Eager* means that each operation runs when Python comes to it. Look at this activation function, an
-# approximation of GELU: eight operations, and each of them reads a whole tensor and writes a new one.
+# approximation of GELU: nine operations, and each of them reads a whole tensor and writes a new one.
 
 
 # %%
@@ -219,13 +219,13 @@ except torch._dynamo.exc.Unsupported as error:
 # %% [markdown]
 # ### What compiles again
 # A graph is made for the shapes that were seen. The last batch of an epoch is shorter; then the function is compiled a
-# second time, now for batches of any size, and after that no more. `drop_last=True` saves even that.
+# second time, now for batches of any size but 1, which is always a case of its own. `drop_last=True` saves even that.
 
 # %%
 torch._dynamo.reset()
 graphs.clear()
 watched = torch.compile(activation, backend=watching)
-for size in (64, 64, 53, 20, 7):
+for size in (64, 64, 53, 20, 1, 7):
     watched(torch.zeros(size))
     print(f"batch of {size}: {len(graphs)} compilations so far")
 
@@ -278,14 +278,14 @@ print("eager and compiled, trained for an epoch: equal to 1e-5:", far < 1e-5)
 
 # %%
 megabytes = 100  # of weights, and so of gradients
-print("GPUs  DataParallel  DistributedDataParallel   (MB through the busiest link, each step)")
+print("GPUs  DataParallel  DistributedDataParallel   (MB through the busiest GPU, each step)")
 for gpus in (2, 4, 8):
     star = 2 * (gpus - 1) * megabytes  # weights out, gradients in
     ring = 2 * (gpus - 1) / gpus * 2 * megabytes  # two rounds, each sends and receives
     print(f"{gpus:4}  {star:12.0f}  {ring:23.0f}")
 
 # %% [markdown]
-# The star grows with every GPU, the ring hardly. And a star cannot reach a second machine at all. On a machine with several
+# The star grows with every GPU, the ring hardly. And one process cannot reach a second machine. On a machine with several
 # GPUs, the next cell shows that DataParallel at least gives the same outputs; PyTorch's own documentation
 # [advises against it](https://docs.pytorch.org/docs/stable/generated/torch.nn.DataParallel.html).
 
@@ -317,36 +317,42 @@ import torch.distributed as dist
 def end_with_the_notebook():
     os.read(0, 1)  # comes back when the notebook closes the standard input, or dies
     os._exit(0)
-threading.Thread(target=end_with_the_notebook, daemon=True).start()
-dist.init_process_group("gloo", timeout=timedelta(seconds=60))  # "nccl" for GPUs
+def main():
+    threading.Thread(target=end_with_the_notebook, daemon=True).start()
+    dist.init_process_group("gloo", timeout=timedelta(seconds=60))  # "nccl" for GPUs
 """
 
 # %%
 loop = """
-folder, names = Path(sys.argv[1]), {}
-for job in (folder / f"job_{number}" for number in range(10_000)):
-    while not job.exists():
-        time.sleep(0.005)
-    try:
-        exec(job.read_text(), names)
-        answer = True, names["answer"]
-    except Exception as error:
-        answer = False, f"{type(error).__name__}: {error}"
-    torch.save(answer, f"{job}.part_{dist.get_rank()}")
-    os.replace(f"{job}.part_{dist.get_rank()}", f"{job}.answer_{dist.get_rank()}")
+    names = {}
+    for job in (Path(sys.argv[1], f"job_{number}") for number in range(10_000)):
+        while not job.exists():
+            time.sleep(0.005)
+        try:
+            exec(job.read_text(), names)
+            answer = True, names["answer"]
+        except Exception as error:
+            answer = False, f"{type(error).__name__}: {error}"
+        torch.save(answer, f"{job}.part_{dist.get_rank()}")
+        os.replace(f"{job}.part_{dist.get_rank()}", f"{job}.answer_{dist.get_rank()}")
+if __name__ == "__main__":  # the workers of a loader may read this file, too
+    main()
 """
 print(len((beginning + loop).splitlines()), "lines for each of the processes")
 
 # %% [markdown]
-# And this is the notebook's side. `torchrun` is short for `python -m torch.distributed.run`; `--standalone` finds a free port by itself; one thread each, because two processes with
-# two threads each would quarrel about two cores. Both end when this notebook closes their standard input, or ends itself.
+# And this is the notebook's side. `torchrun` is short for `python -m torch.distributed.run`; `--standalone` finds a free port
+# by itself; one thread each, because two processes with two threads each would quarrel about two cores. Both end when this
+# notebook closes their standard input, or ends itself. If they have ended, run this cell again.
 
 # %%
 import subprocess
 import sys
+from itertools import count
 
 torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 _ = (folder / "pair.py").write_text(beginning + loop)
+jobs, numbers = Path(tempfile.mkdtemp(dir=folder)), count()
 environment = {
     **os.environ,
     "OMP_NUM_THREADS": "1",
@@ -356,7 +362,7 @@ environment = {
 }
 log = (folder / "pair.log").open("w")
 pair = subprocess.Popen(
-    [*torchrun, str(folder / "pair.py"), str(folder)],
+    [*torchrun, str(folder / "pair.py"), str(jobs)],
     env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log,
 )  # fmt: skip
 print("started, with the options", *torchrun[3:])
@@ -405,15 +411,12 @@ def everywhere(function):
 
 # %%
 from functools import wraps
-from itertools import count
-
-numbers = count()
 
 
 def in_both(function):
     @wraps(function)
     def run(*arguments, seconds=100):
-        job, call = folder / f"job_{next(numbers)}", f"{function.__name__}{arguments!r}"
+        job, call = jobs / f"job_{next(numbers)}", f"{function.__name__}{arguments!r}"
         job.with_suffix(".part").write_text("\n\n".join([*sent.values(), f"answer = {call}"]))
         job.with_suffix(".part").rename(job)
         files, end = [Path(f"{job}.answer_{rank}") for rank in (0, 1)], time.time() + seconds
@@ -465,8 +468,8 @@ for number, (before, after) in enumerate(add_up()):
 
 # %% [markdown]
 # The rule that comes with it: *all* processes must come to the same `all_reduce`. If one of them takes another turn, the
-# rest waits, here for 60 seconds and by default for half an hour. That is why the code under `if rank == 0:` must be
-# short and talk to nobody.
+# rest waits, here for 60 seconds, by default for half an hour with gloo and ten minutes with nccl. That is why the code
+# under `if rank == 0:` must be short and talk to nobody.
 #
 # ## The gradient of a whole batch
 #
@@ -535,7 +538,8 @@ print(len(sizes), "steps an epoch, the last one with", sizes[-1], "images")
 
 # %% [markdown]
 # By hand in two processes: the same loop as in notebook 03, and between `backward` and `step` the gradients are added.
-# `make_loader` gives each process its part of every batch, once there is a process group.
+# `make_loader` gives each process its part of every batch, once there is a process group. The loop works because both have
+# equally many batches; with a last batch of one image it would wait for ever, which `train_epoch` sees to.
 
 
 # %%
@@ -621,7 +625,8 @@ print("further apart than 1e-3:", distance(norm_0, norm.state_dict()) > 1e-3)
 print("but the two agree with each other:", distance(norm_0, norm_1) == 0)
 
 # %% [markdown]
-# It is no error, as long as the parts are not tiny. On GPUs `nn.SyncBatchNorm.convert_sync_batchnorm(model)` takes the
+# It is no error, as long as the parts are not tiny. The running statistics that all of them keep are those of process 0, from
+# its part alone. On GPUs `nn.SyncBatchNorm.convert_sync_batchnorm(model)` takes the
 # statistics over all parts, at the price of two more exchanges in each layer; LayerNorm and GroupNorm look at one sample at a
 # time and do not have the problem at all.
 
@@ -678,7 +683,7 @@ for axis in axes[1]:
 show(
     figure,
     alt="Four tables of which process reads which of 16 samples, and when. Without a sampler both "
-    "read all, in one order. DistributedSampler alone repeats the first epoch in the second. With "
+    "read all, in the same order as each other. DistributedSampler alone repeats the first epoch in the second. With "
     "set_epoch and with make_loader each sample is read once, in a new order each epoch.",
 )
 
@@ -690,7 +695,7 @@ show(
 # - **`make_loader`**: right, too. Process 0 has the first half of each batch of 8 and process 1 the second; so the batches
 #   are those of one process, as they are not with the sampler.
 #
-# The first mistake is so expensive that `train_epoch` refuses it:
+# The first mistake is so expensive that `train_epoch` refuses it, where a loader has one of the usual samplers:
 
 
 # %%
@@ -757,7 +762,7 @@ print("8 of 9 are", round(8 / 9, 3))
 def split(different):
     seed_everything(42 + rank() * different)
     train, val = random_split(range(1000), [800, 200])
-    trained = set().union(*gather(list(train.indices)))
+    trained = set().union(*gather(list(train.indices)))  # of all processes
     return len(trained & set(val.indices))
 
 
@@ -928,6 +933,8 @@ _ = (folder / "train.py").write_text(accident + training)
 place = folder / "killed"
 command = [*torchrun, "--max-restarts", "1", str(folder / "train.py"), str(place)]
 done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+if not place.exists():
+    raise RuntimeError(done.stderr[-1000:])
 print("checkpoints:", sorted(path.name for path in place.iterdir()))
 
 # %% tags=["nbval-ignore-output"]
@@ -956,17 +963,18 @@ print(done.stdout.partition("resumed from ")[2].split()[0].rpartition("/")[2])
 print("the weights of an uninterrupted run, bit for bit:", distance(survived, uninterrupted) == 0)
 
 # %% [markdown]
-# One trap: in recent versions of PyTorch the restarted processes of a standalone run may read addresses of their predecessors and wait
-# for the dead ([issue 135712](https://github.com/pytorch/pytorch/issues/135712)).
+# One trap: in recent versions of PyTorch the restarted processes of a run with the c10d rendezvous, which `--standalone` uses,
+# too, may read addresses of their predecessors and wait for the dead
+# ([issue 135712](https://github.com/pytorch/pytorch/issues/135712)).
 # `TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1` in the environment prevents it; look at the cell that started the pair.
 #
 # ## The command line
 #
 # The course's command line joins the process group when `torchrun` starts it, and otherwise does what it always did. In a
-# terminal:
+# terminal (without `--device cpu` on a machine with two GPUs or more):
 #
 # ```
-# torchrun --nproc_per_node 2 -m course_utils train --model MLP --epochs 2 --out runs/both
+# torchrun --nproc_per_node 2 -m course_utils train --model MLP --epochs 2 --device cpu --out runs/both
 # ```
 
 # %%
@@ -989,10 +997,11 @@ print("saved once:", done.stdout.count("Saved in") == 1, "  one and two processe
 # %% [markdown]
 # ## Data larger than memory
 #
-# A DataLoader asks its data set for sample number 4,711; that needs all of it at hand. Larger tables come as many files, and
-# are *streamed*: read from the beginning, a little at a time, and forgotten. PyTorch's class for that is `IterableDataset`,
-# and it has only `__iter__`. Here are the phones of notebook 10, as six Parquet files with row groups of 100 rows, and one
-# more file to validate on. The column `row` is there to see who has read what.
+# A DataLoader asks its data set for sample number 4,711; that needs a quick way to any row. Larger tables come as many
+# files, and are *streamed*: read from the beginning, a little at a time, and forgotten. PyTorch's class for that is
+# `IterableDataset`, and it has only `__iter__`. Here are the phones of notebook 10, as six Parquet files with row groups of
+# 100 rows (pieces of a file that can be read alone), and one more file to validate on. The column `row` is there to see who
+# has read what.
 
 # %%
 import pandas as pd
@@ -1029,10 +1038,13 @@ class Naive(IterableDataset):
 # %%
 divided = """
 class Divided(Naive):
+    def __init__(self, files):
+        super().__init__(files)
+        self.rank, self.world_size = rank(), world_size()
     def __iter__(self):
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
-        reader, readers = rank() * workers + worker, world_size() * workers
+        reader, readers = self.rank * workers + worker, self.world_size * workers
         for number, rows in enumerate(super().__iter__()):
             if number % readers == reader:  # the others' turn otherwise
                 yield rows
@@ -1050,7 +1062,8 @@ for kind in (streams.Naive, streams.Divided):
 # %% [markdown]
 # Each worker has its own copy of the data set and iterates over all of it: with two workers, everything comes twice, and an
 # epoch silently is two. `Divided` counts batches and takes each n-th, where n counts the workers of *all*
-# processes. It is right, and wasteful: each reader still decodes everything and throws most of it away.
+# processes. (Rank and world size are noted when the data set is made, because a worker that is started afresh knows of no
+# process group.) It is right, and wasteful: each reader still decodes everything and throws most of it away.
 #
 # `course_utils.streaming.ParquetStream` knows from the files' metadata how many rows there are, gives each reader an equal
 # stretch of them, and opens no row group that it does not need. It yields whole batches (so `batch_size=None` in the
@@ -1078,7 +1091,8 @@ def read_stream(shards, shuffle, workers):
         shards, inputs=["row"], target="price_range", shuffle=shuffle, buffer=200
     )
     loader = stream.loader(num_workers=workers)
-    return [torch.cat([x for x, _ in loader])[:, 0].long().tolist() for _ in range(2)]
+    epochs = 2 if workers == 0 else 1
+    return [torch.cat([x for x, _ in loader])[:, 0].long().tolist() for _ in range(epochs)]
 
 
 names = [str(path) for path in train_shards]
@@ -1086,11 +1100,12 @@ first, second = read_stream(names, True, 2)
 print("rows of each process:", len(first[0]), "and", len(second[0]))
 print("read by both:", len(set(first[0]) & set(second[0])), end="  ")
 print("read by none:", stream.rows - len(set(first[0]) | set(second[0])))
+first, second = read_stream(names, True, 0)
 print("the second epoch in the order of the first:", first[0] == first[1])
 
 # %% [markdown]
 # ### How random is a shuffled stream?
-# Nobody can shuffle what is not in memory. The stream does two things instead: the row groups come in a random order, and
+# A stream cannot shuffle what it has not read. It does two things instead: the row groups come in a random order, and
 # the rows pass through a *buffer*; each new row takes the place of a random one, which goes out. Look at the order in
 # which one process reads 1,600 rows:
 
@@ -1103,20 +1118,21 @@ for axis, (name, (shuffle, buffer)) in zip(axes, kinds.items(), strict=True):
     together = (mixed[1:] - mixed[:-1] == 1).float().mean().item()
     print(f"{name:24} rows that follow their neighbour in the file: {together:.0%}")
     axis.plot(mixed, ".", markersize=2)
-    axis.set(title=name, xlabel="read as number")
+    axis.set(title=name, xlabel="position in reading order")
 axes[0].set_ylabel("row in the files")
 show(
     figure,
     alt="Row number against reading order, three panels: a straight line when read in order; short "
-    "slanted pieces when only row groups are shuffled; a diffuse cloud with a buffer of 400 rows.",
+    "slanted pieces when only row groups are shuffled; with a buffer of 400 rows, bands "
+    "that start sharply and thin out, one for each row group.",
 )
 
 # %% [markdown]
-# The buffer mixes a handful of row groups and no more. So a file that is sorted by class stays half sorted: shuffle the
+# The buffer mixes mostly a handful of row groups. So a file that is sorted by class stays half sorted: shuffle the
 # rows once, when you write the files, as was done above.
 #
 # ### The memory it needs
-# pyarrow counts the bytes it holds. Here is a larger file, 64 MB of numbers in 64 row groups: read as a table, and streamed.
+# pyarrow counts the bytes it holds. Here is a larger file, a million rows in 64 row groups, streamed:
 
 # %%
 import numpy as np
@@ -1135,7 +1151,7 @@ for inputs, _ in stream.loader():
     rows += len(inputs)
     most = max(most, pa.total_allocated_bytes() - before)
 print(f"{rows:,} rows, a table of {size / 2**20:.0f} MiB in memory")
-print("the stream held less than a tenth of that at any time:", most < size / 10)
+print("between batches pyarrow held less than a tenth of that:", most < size / 10)
 
 # %% [markdown]
 # `benchmarks/processes.py` measures the same as the operating system sees it, with ten times as much data as its limit.
@@ -1195,15 +1211,16 @@ print("more than 70% right:", seen[2] > 0.7, "  one process agrees:", result.acc
 # If machines may come and go, let them find one another: the same line on all of them, with two to four machines.
 #
 # ```
-# torchrun --nnodes 2:4 --nproc_per_node 4 --max-restarts 3 --rdzv_backend c10d --rdzv_endpoint 10.0.0.1:29500 \
-#     --rdzv_id phones train.py runs/big
+# TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 torchrun --nnodes 2:4 --nproc_per_node 4 --max-restarts 3 \
+#     --rdzv_backend c10d --rdzv_endpoint 10.0.0.1:29500 --rdzv_id phones train.py runs/big
 # ```
 #
 # `runs/big` must be a folder that all machines see. And in the program, `init_process_group("nccl")` in place of gloo, and
 # `torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))` before it. `course_utils.distributed.start_group` does both.
 #
 # ### What would it bring?
-# In a ring of $n$ machines, each sends $\frac{2(n-1)}{n}$ times the bytes of the gradients in a step, in $2(n-1)$ messages.
+# Let each of $n$ machines have a batch as large as the one machine had, so that a step sees $n$ of them. In a ring each
+# sends $\frac{2(n-1)}{n}$ times the bytes of the gradients in a step, in $2(n-1)$ messages.
 # With the bandwidth $b$ and the delay of a message $d$, a step takes
 #
 # $$t = t_{step} + \frac{2(n-1)}{n} \cdot \frac{bytes}{b} + 2(n-1)\,d$$
@@ -1258,7 +1275,8 @@ for machines in (2, 8, 16):
 # %% [markdown]
 # Over an office network, two machines are slower than one. The formula is pessimistic, because DistributedDataParallel
 # sends the last layers' gradients while it computes the first; at best, the longer of the two times remains. More
-# computation for each byte helps as well: larger batches, accumulation, or sending bfloat16.
+# computation for each byte helps as well: larger batches, fewer bytes (DistributedDataParallel's `bf16_compress_hook`), or
+# accumulation inside `model.no_sync()`, which `train_epoch` does not use.
 #
 # Now with your own numbers: the step from the beginning, and the two processes of this machine, which talk through its
 # memory. Time an all-reduce of a tiny tensor for the delay and one of 40 MB for the bandwidth.
@@ -1283,17 +1301,19 @@ print("40 MB take longer than 4 bytes:", large > tiny)
 own_bandwidth = 40e6 / (large - tiny)  # for two processes, 2 (n - 1) / n is 1
 share = efficiency(2, step_seconds, gradient_bytes, own_bandwidth, tiny / 2)
 print(f"delay {1e6 * tiny / 2:.0f} us, bandwidth {own_bandwidth / 1e9:.2f} GB/s", end=": ")
-print(f"two processes would train the CNN with an efficiency of {share:.0%}")
+print(f"of two processes, messages alone would leave the CNN {share:.0%}")
 
 # %% [markdown]
 # That is what the messages alone would cost. Two processes on two cores also share the memory and its caches, which no
-# formula knows; `benchmarks/processes.py` measures what is left.
+# formula knows, and the one process of the beginning may have used both cores already; `benchmarks/processes.py` measures
+# what is left.
 #
 # ## A model in pieces
 #
 # With DistributedDataParallel every process holds the whole model, its gradients and the optimizer's memory: for AdamW, four
 # numbers a parameter. When that no longer fits, divide it. `fully_shard` (FSDP2) leaves each process its share of every
-# weight. Before a layer computes, the processes gather its weights, and forget the others' right after.
+# weight. Before a layer computes, the processes gather its weights, and forget the others' right after. (A model that no
+# process can hold even once is built under `torch.device("meta")`.)
 
 
 # %%
@@ -1335,8 +1355,8 @@ print("a plain model can load it:", build().load_state_dict(saved))
 
 # %% [markdown]
 # Each process held half of the weights and half of the optimizer's memory, and `train_epoch` did not notice. It costs
-# traffic, because now the weights travel, too; so shard what does not fit, and nothing else. Save the *full* state dict, as above, if
-# others are to load it.
+# traffic, because now the weights travel, too; so shard what does not fit, and nothing else. Save the *full* state dict, as
+# above, if others are to load it; `fit`'s checkpoints are for whole models, and it says so.
 #
 # The two processes have done their work. Closing their standard input ends them.
 
