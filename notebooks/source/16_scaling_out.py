@@ -684,7 +684,7 @@ show(
     figure,
     alt="Four tables of which process reads which of 16 samples, and when. Without a sampler both "
     "read all, in the same order as each other. DistributedSampler alone repeats the first epoch "
-    "in the second. With set_epoch and with make_loader each is read once, in a new order each time.",
+    "in the second. With set_epoch and with make_loader each is read once, in a new order.",
 )
 
 # %% [markdown]
