@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 from PIL import Image
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from course_utils.service import Limits, create_app
 from tests.test_service import IMAGES, PIXELS, ROWS, png, save
@@ -291,6 +291,9 @@ def test_what_the_description_allows_and_what_it_forbids(service: Service, data:
     answer = service.client.request(str(request.method), str(request.url), content=content, headers=request.headers)
     assert answer.status_code < 500
     # A description cannot say which shape or columns the model takes, so not all that it allows is accepted.
-    case.validate_response(schemathesis.Response.from_any(answer), excluded_checks=[positive_data_acceptance])
+    left_out: list[Any] = [positive_data_acceptance]
+    if answer.status_code == 413:  # too many are refused before one is looked at, also if they are wrong
+        left_out.append(negative_data_rejection)
+    case.validate_response(schemathesis.Response.from_any(answer), excluded_checks=left_out)
     if operation.path == "/predict":
         service.check(answer)
