@@ -20,9 +20,10 @@ READERS = ("pairs", "dataset")
 
 def read(reader: str, path: Path) -> None:
     """Read the list in this process and print seconds, peak and growth in MB."""
+    from benchmarks.machine import resident
     from course_utils import ImageTxtDataset
 
-    before = _resident()
+    before = resident() * 2**20
     started = time.process_time()
     if reader == "pairs":
         rows = [line.rsplit(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -32,12 +33,8 @@ def read(reader: str, path: Path) -> None:
         table = ImageTxtDataset(path)
     seconds = time.process_time() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(seconds, (peak - before) / 1e6, (_resident() - before) / 1e6)
+    print(seconds, (peak - before) / 1e6, (resident() * 2**20 - before) / 1e6)
     del table
-
-
-def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def main() -> None:

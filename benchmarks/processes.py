@@ -11,7 +11,6 @@ streams files of ten times ``--limit`` MiB of numbers, uncompressed, and reads i
 import argparse
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from statistics import median, quantiles
 
 import torch
 from torch import nn
+
+from benchmarks.machine import processor, resident
 
 GROUPS = 80
 FEATURES = 16
@@ -89,9 +90,6 @@ def stream(folder: Path) -> None:
     """Read all batches in this process; print rows, seconds and the resident memory at each tenth."""
     from course_utils.streaming import ParquetStream
 
-    def resident() -> float:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
-
     names = [f"x{number}" for number in range(FEATURES)]
     data = ParquetStream(folder, inputs=names, target="y", batch_size=256, shuffle=True)
     started, rows, seen, most = time.perf_counter(), 0, [resident()], 0.0
@@ -135,15 +133,6 @@ def main() -> None:
         write(Path(folder), 10 * options.limit)
         print(f"{10 * options.limit} MiB of numbers in {GROUPS} files, limit {options.limit} MiB")
         run("-m", "benchmarks.processes", "--stream", folder)
-
-
-def processor() -> str:
-    """Return the name of the processor, as Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from benchmarks.machine import resident
 from course_utils.bundles import Bundle, Description, Prepared, save_bundle
 from course_utils.exporting import example_inputs, export_bundle
 from course_utils.versions import use_version
@@ -248,11 +249,6 @@ def runtimes(folder: Path) -> None:
         print(f"{name:22} one image:", ", ".join(f"{kind} {value:.3f} ms" for kind, value in times.items()))
 
 
-def memory(process: int) -> float:
-    """Return the MiB of memory that a process holds (Linux)."""
-    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def _wait(asked: "Future[Load]", every: float, do: Callable[[], object]) -> Load:
     while not asked.done():
         time.sleep(every)
@@ -282,7 +278,7 @@ def steadiness(pool: Executor, folder: Path, clients: int, minutes: float) -> No
     found: list[float] = []
     with serving(folder) as (port, process):
         pool.submit(ask, port, clients, 5).result()  # warms up
-        load = _wait(pool.submit(ask, port, clients, minutes * 60), 1.0, lambda: found.append(memory(process)))
+        load = _wait(pool.submit(ask, port, clients, minutes * 60), 1.0, lambda: found.append(resident(process)))
     size = max(1, len(found) // 10)
     tenths = [statistics.median(found[begin : begin + size]) for begin in range(0, 10 * size, size)]
     wrong = len(load.seconds) - load.statuses[200] + load.lost

@@ -1,4 +1,4 @@
-"""Several processes that train one model: what they tell one another, and how they keep in step.
+"""Several processes that train one model: who they are, and what they tell one another.
 
 All of it rests on PyTorch's process group: start the program with torchrun and call
 ``torch.distributed.init_process_group()`` first. Without one there is one process, of rank 0, and nothing to share.
@@ -7,14 +7,13 @@ All of it rests on PyTorch's process group: start the program with torchrun and 
 import atexit
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sized
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import IterableDataset
 
 T = TypeVar("T")
 
@@ -82,71 +81,6 @@ def is_sharded(model: nn.Module) -> bool:
     return isinstance(unwrap(model), FSDPModule)
 
 
-class Together:
-    """The batches of one process, as many as the process with the most of them has: ``backward`` waits for all.
-
-    Where another process has one batch more, this one gets its last batch again: ``spare`` says so, and the batch
-    counts nothing.
-
-    Args:
-        batches: those of this process; what is not a stream knows their number.
-        device: where to talk to the others.
-        done: so many batches of the epoch came before these.
-
-    Raises:
-        ValueError: a process has no batch at all.
-    """
-
-    def __init__(self, batches: Iterable[Any], device: torch.device, done: int = 0) -> None:
-        self.spare = False
-        self._batches, self._device, self._done = batches, device, done
-        lengths = gather(_length(batches))
-        if 0 in lengths:
-            self._refuse(lengths.index(0))
-        self._length = None if None in lengths else max(length for length in lengths if length is not None)
-
-    def __len__(self) -> int:
-        if self._length is None:
-            raise TypeError("Some process does not know how many batches it has.")
-        return self._length
-
-    def __iter__(self) -> Iterator[Any]:
-        batches, last, step = iter(self._batches), None, self._done
-        while self._length is None or step < self._length:
-            batch = next(batches, None)
-            if self._length is None:  # then the others must be asked each time
-                more = self._numbers(0 if batch is None else 1)
-                dist.all_reduce(more)
-                if not more[0]:
-                    return
-                if step == 0 and more[0] < world_size():
-                    self._refuse(gather(batch is None).index(True))
-            self.spare = batch is None
-            last = last if batch is None else batch
-            yield last
-            step += 1
-        next(batches, None)  # its end: a sampler may draw random numbers there
-
-    def _refuse(self, number: int) -> NoReturn:
-        raise ValueError(f"Process {number} has no batch at all: use fewer processes, or more or smaller batches.")
-
-    def weigh(self, weight: int | torch.Tensor, samples: int) -> tuple[Any, Any, Any]:
-        """Return what the loss of this batch weighs, what those of all processes weigh together, and all samples.
-
-        ``backward`` gives the mean of the gradients over the processes; the first number, which is meant for a sum, is
-        multiplied by their number.
-        """
-        own = self._numbers(0.0, 0.0)
-        if not self.spare:
-            own = torch.stack([torch.as_tensor(weight, device=self._device).to(own), own.new_tensor(samples)])
-        whole = own.clone()
-        dist.all_reduce(whole)
-        return own[0] * world_size(), whole[0], whole[1]
-
-    def _numbers(self, *numbers: float) -> torch.Tensor:
-        return torch.tensor(numbers, device=self._device)
-
-
 def share_buffers(model: nn.Module) -> None:
     """Give all processes the buffers of the first one (BatchNorm's statistics), as DistributedDataParallel does."""
     for buffer in unwrap(model).buffers():
@@ -195,10 +129,3 @@ def _unpack(content: bytes) -> Any:
 
 def _in_group() -> bool:
     return dist.is_available() and dist.is_initialized()
-
-
-def _length(batches: Iterable[Any]) -> int | None:
-    """Return how many ``batches`` there are, or None for a stream: it does not know, or only guesses."""
-    if not isinstance(batches, Sized) or isinstance(getattr(batches, "dataset", None), IterableDataset):
-        return None
-    return len(batches)

@@ -1,12 +1,21 @@
-"""Data that is divided over processes: each reads its part, and all together read each sample once."""
+"""Data that is divided over processes: each reads its part, all together read each sample once, and go on in step."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
-from torch.utils.data import BatchSampler, DistributedSampler, RandomSampler, Sampler, SequentialSampler
+import torch.distributed as dist
+from torch.utils.data import (
+    BatchSampler,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+)
 
-from course_utils.distributed import rank, world_size
+from course_utils.distributed import gather, rank, world_size
+from course_utils.progress import length
 
 
 class DividedBatches(Sampler[list[int]]):
@@ -26,9 +35,7 @@ class DividedBatches(Sampler[list[int]]):
         self._batches = BatchSampler(sampler, batch_size, drop_last)
 
     def __len__(self) -> int:
-        count, size = len(self._batches), self._batches.batch_size
-        last = range(len(self.sampler))[(count - 1) * size : count * size]  # type: ignore[arg-type]
-        return count - (count > 0 and not last[_part(len(last))])
+        return sum(1 for _ in self._parts())
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = getattr(self.sampler, "generator", None)
@@ -93,6 +100,72 @@ class _Once:
             elif left > 0:
                 yield _first(inputs, left), _first(targets, left)
             left -= min(left, len(targets))
+
+
+class Together:
+    """The batches of one process, as many as the process with the most of them has: ``backward`` waits for all.
+
+    Where another process has one batch more, this one gets its last batch again: ``spare`` says so, and the batch
+    counts nothing.
+
+    Args:
+        batches: those of this process; what is not a stream knows their number.
+        device: where to talk to the others.
+        done: so many batches of the epoch came before these.
+
+    Raises:
+        ValueError: a process has no batch at all.
+    """
+
+    def __init__(self, batches: Iterable[Any], device: torch.device, done: int = 0) -> None:
+        self.spare = False
+        self._batches, self._device, self._done = batches, device, done
+        stream = isinstance(getattr(batches, "dataset", None), IterableDataset)  # it only guesses
+        lengths = gather(None if stream else length(batches))
+        if 0 in lengths:
+            self._refuse(lengths.index(0))
+        self._length = None if None in lengths else max(number for number in lengths if number is not None)
+
+    def __len__(self) -> int:
+        if self._length is None:
+            raise TypeError("Some process does not know how many batches it has.")
+        return self._length
+
+    def __iter__(self) -> Iterator[Any]:
+        batches, last, step = iter(self._batches), None, self._done
+        while self._length is None or step < self._length:
+            batch = next(batches, None)
+            if self._length is None:  # then the others must be asked each time
+                more = self._numbers(0 if batch is None else 1)
+                dist.all_reduce(more)
+                if not more[0]:
+                    return
+                if step == 0 and more[0] < world_size():
+                    self._refuse(gather(batch is None).index(True))
+            self.spare = batch is None
+            last = last if batch is None else batch
+            yield last
+            step += 1
+        next(batches, None)  # its end: a sampler may draw random numbers there
+
+    def _refuse(self, number: int) -> NoReturn:
+        raise ValueError(f"Process {number} has no batch at all: use fewer processes, or more or smaller batches.")
+
+    def weigh(self, weight: int | torch.Tensor, samples: int) -> tuple[Any, Any, Any]:
+        """Return what the loss of this batch weighs, what those of all processes weigh together, and all samples.
+
+        ``backward`` gives the mean of the gradients over the processes; the first number, which is meant for a sum, is
+        multiplied by their number.
+        """
+        own = self._numbers(0.0, 0.0)
+        if not self.spare:
+            own = torch.stack([torch.as_tensor(weight, device=self._device).to(own), own.new_tensor(samples)])
+        whole = own.clone()
+        dist.all_reduce(whole)
+        return own[0] * world_size(), whole[0], whole[1]
+
+    def _numbers(self, *numbers: float) -> torch.Tensor:
+        return torch.tensor(numbers, device=self._device)
 
 
 def positions(loader: Iterable[Any]) -> list[int]:

@@ -58,6 +58,8 @@ def read_image(source: str | Path | bytes, shape: tuple[int, ...], *, max_pixels
         raise ValueError(f"{name} has {error}: make it smaller.") from error
     except TooManyBitsError as error:
         raise ValueError(f"{name} cannot be used ({error}): save it with 8 bits.") from error
+    except MemoryError:
+        raise
     except Exception as error:  # Pillow raises any type at all for damaged files
         raise ValueError(f"{name} is damaged ({error}): give another copy.") from error
     return to_tensor(turned)
@@ -76,7 +78,7 @@ def upright(image: "Image", mode: str) -> "Image":
 
     Raises:
         TooManyBitsError: its pixels have more than 8 bits, which Pillow would cut off without a word.
-        OSError, SyntaxError: it is damaged.
+        Exception: it is damaged; of which type is not documented.
     """
     from PIL import Image
 

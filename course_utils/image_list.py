@@ -136,7 +136,9 @@ class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
                 return to_tensor(upright(image, self.mode))
         except FileNotFoundError as error:
             raise self._missing(index) from error
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow raises any type at all for damaged files
             reason = " ".join(str(error).split())
             if getattr(error, "errno", None) not in (None, errno.EISDIR):  # the disk or the network, not the image
                 raise OSError(f"{self._where(index)}: the image {path} cannot be read ({reason}).") from error

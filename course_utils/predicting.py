@@ -8,8 +8,8 @@ from torch import nn
 
 from course_utils.arguments import check_device
 from course_utils.device import move_to
-from course_utils.distributed import Together, gather, is_shared, unwrap
-from course_utils.divided import is_divided, own_part, positions
+from course_utils.distributed import gather, is_shared, unwrap
+from course_utils.divided import Together, is_divided, own_part, positions
 from course_utils.modes import modes_kept
 from course_utils.progress import iterate
 

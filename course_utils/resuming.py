@@ -131,10 +131,8 @@ class Saver:
         set_random_state(state["epoch_start"]["random"])
         if state["batches"]:
             self._inside = state
-        elif (
-            history.best_epoch == len(history) and rank() == 0
-        ):  # the program may have been killed before the file got this name
-            add_name(path, "best.pt")
+        elif history.best_epoch == len(history):  # the program may have been killed before the file got this name
+            by_first(lambda: add_name(path, "best.pt"))
         return path.name
 
     def begin_epoch(self, history: History, totals: Totals) -> tuple[Iterable[Any], Callable[[int, Any], None] | None]:
@@ -158,20 +156,14 @@ class Saver:
             if step % every == 0 and not last:  # after the last step comes the checkpoint of the whole epoch
                 state = {"totals": totals.state_dict(), "epoch_start": epoch_start, "random": random_state()}
                 self._save(history, totals.batches, state)
-                if rank() == 0:
-                    remove_old(self._folder, self._keep_last)
 
         return batches, save_inside
 
     def save_epoch(self, history: History) -> None:
         """Save a checkpoint after an epoch, also under the name ``best.pt`` if the epoch is the best so far."""
-        path = self._save(history, 0, {"epoch_start": self._random_numbers()})
-        if rank() == 0:
-            if history.best_epoch == len(history):
-                add_name(path, "best.pt")
-            remove_old(self._folder, self._keep_last)
+        self._save(history, 0, {"epoch_start": self._random_numbers()})
 
-    def _save(self, history: History, batches: int, more: dict[str, Any]) -> Path:
+    def _save(self, history: History, batches: int, more: dict[str, Any]) -> None:
         parts = {name: part.state_dict() for name, part in self._parts.items()}
         epoch = len(history)
         state = {**parts, "setup": self._setup, "history": asdict(history), "epoch": epoch, "batches": batches, **more}
@@ -179,11 +171,10 @@ class Saver:
             state["other_processes"] = gather(more)[1:]
         state["built_with"] = self._built_with
         state["requires_grad"] = [parameter.requires_grad for parameter in self._parts["model"].parameters()]
-        path = self._folder / checkpoint_name(epoch, batches)
-        by_first(lambda: self._write(path, state))
-        return path
+        best = batches == 0 and history.best_epoch == epoch
+        by_first(lambda: self._write(self._folder / checkpoint_name(epoch, batches), state, best))
 
-    def _write(self, path: Path, state: dict[str, Any]) -> None:
+    def _write(self, path: Path, state: dict[str, Any], best: bool) -> None:
         save_checkpoint(path, state)
         if not self._proved:  # a callback's state may hold what cannot be loaded: better to hear of it now
             try:
@@ -192,6 +183,9 @@ class Saver:
                 path.unlink(missing_ok=True)
                 raise
             self._proved = True
+        if best:
+            add_name(path, "best.pt")
+        remove_old(self._folder, self._keep_last)
 
     def _learning_rates(self) -> list[float]:
         return [float(group["lr"]) for group in self._parts["optimizer"].param_groups]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
@@ -138,18 +138,15 @@ class _Service:
             async with asyncio.timeout(self.limits.seconds):
                 body = await self._read(request)
         except TimeoutError:
-            raise HTTPException(
-                408, f"The body took longer than {self.limits.seconds:g} seconds: send it faster."
-            ) from None
+            raise Refused(408, f"The body took longer than {self.limits.seconds:g} seconds: send it faster.") from None
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         description = self.model.bundle.description
-        if self.batcher is None or not self.batcher.running:
-            raise Refused(503, "The service does not answer: start it again.")
+        batcher = self._running()
         try:
             async with asyncio.timeout(self.limits.seconds):
                 async with self.decoders:
                     samples = await asyncio.to_thread(read_samples, kind, body, description, self.limits.batch)
-                answers = await self.batcher.submit(samples)
+                answers = await batcher.submit(samples)
         except (Overloaded, TimeoutError) as error:
             reason = str(error) or "The model took too long: try again in a moment."
             raise Refused(503, reason, {"Retry-After": "1"}) from error
@@ -160,8 +157,7 @@ class _Service:
 
     async def health(self) -> dict[str, str]:
         """Say that the service is up, and which version of the model answers."""
-        if self.batcher is None or not self.batcher.running:
-            raise Refused(503, "The service does not answer: start it again.")
+        self._running()
         return {"status": "ok", "model": self.model.version}
 
     async def model_card(self) -> Response:
@@ -171,6 +167,11 @@ class _Service:
     async def metrics(self) -> Response:
         """Return counts and times in Prometheus' format."""
         return PlainTextResponse(self.counts.text(), media_type="text/plain; version=0.0.4")
+
+    def _running(self) -> Batcher[tuple[str, Prediction | None]]:
+        if self.batcher is None or not self.batcher.running:
+            raise Refused(503, "The service does not answer: start it again.")
+        return self.batcher
 
     def _load(self) -> _Model:
         version, folder = bundle_folder(self.folder)

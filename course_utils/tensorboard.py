@@ -118,6 +118,8 @@ class TensorBoard:
 
     def on_step(self, step: int, loss: torch.Tensor) -> None:
         """Take the norm of all gradients together, without waiting for the device."""
+        if rank() > 0:
+            return
         gradients = [p.grad for p in self._model.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         finite = norm.isfinite()  # a GradScaler leaves out the others, and looks for a better scale

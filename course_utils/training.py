@@ -13,8 +13,8 @@ from torch import nn
 
 from course_utils.arguments import check_device, check_optimizer, check_options
 from course_utils.device import move_to
-from course_utils.distributed import Together, is_shared, share_buffers
-from course_utils.divided import is_divided, own_part, refuse_whole
+from course_utils.distributed import is_shared, share_buffers
+from course_utils.divided import Together, is_divided, own_part, refuse_whole
 from course_utils.losses import LossFunction, check_labels, compute_loss, loss_weight
 from course_utils.metrics import Metrics
 from course_utils.modes import modes_kept

@@ -1,6 +1,7 @@
 """Images that a text file lists: every form of line, every error with its line number, memory and workers."""
 
 import pickle
+import struct
 import sys
 import tracemalloc
 import warnings
@@ -192,6 +193,19 @@ def test_missing_files_are_named(folder: Path) -> None:
     if sys.platform != "win32":
         with pytest.raises(FileNotFoundError, match=r"line 3: .*write / in place of"):
             dataset[2]
+
+
+@pytest.mark.parametrize("error", [struct.error, KeyError, MemoryError])
+def test_whatever_pillow_raises_is_a_bad_image_unless_the_memory_is_full(
+    folder: Path, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(path: Path) -> None:
+        raise error("odd")
+
+    dataset = opened(folder, "0.png 0")
+    monkeypatch.setattr(Image, "open", fails)
+    with pytest.raises(MemoryError if error is MemoryError else ValueError, match="odd"):
+        dataset.read(0)
 
 
 def test_a_failing_disk_is_not_a_bad_image(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

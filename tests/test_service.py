@@ -192,21 +192,25 @@ def test_health_card_and_metrics(client: TestClient) -> None:
     assert 'model_in_use{version="pets"} 1.0' in after
 
 
-def test_a_slow_client_is_sent_away(folder: Path) -> None:
-    """In ASGI's own terms: the body never comes."""
-    app = create_app(folder, limits=Limits(seconds=0.05))
+def answer_to(app: Any, receive: Any) -> list[Any]:
+    """Post to /predict in ASGI's own terms, with what ``receive`` gives for a body; return what is sent."""
     sent: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        await asyncio.sleep(60)
-        return {}
 
     async def send(message: Any) -> None:
         sent.append(message)
 
     headers = [(b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers, "query_string": b""}
-    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(app(scope, receive, send))
+    return sent
+
+
+def test_a_slow_client_is_sent_away(folder: Path) -> None:
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        return {}
+
+    sent = answer_to(create_app(folder, limits=Limits(seconds=0.05)), receive)
     assert sent[0]["status"] == 408
     assert json.loads(sent[1]["body"])["detail"].startswith("The body took longer than 0.05 seconds")
 
@@ -489,17 +493,11 @@ def test_numbers_that_are_too_extreme_for_the_model(tmp_path: Path) -> None:
 def test_a_client_that_leaves_while_it_sends_is_no_error_of_the_service(tmp_path: Path) -> None:
     save(tmp_path, IMAGES)
     app = create_app(tmp_path)
-    sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    headers = [(b"content-type", b"application/json")]
-    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers, "query_string": b""}
-    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    sent = answer_to(app, receive)
     assert sent[0]["status"] == 400
     with TestClient(app) as client:
         assert 'status="500"' not in client.get("/metrics").text

@@ -1,0 +1,19 @@
+"""What the benchmarks ask the machine (Linux)."""
+
+import platform
+import resource
+from pathlib import Path
+
+
+def resident(process: int | str = "self") -> float:
+    """Return the MiB of memory that a process holds."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
+def processor() -> str:
+    """Return the name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
