@@ -190,10 +190,10 @@ def _part(count: int) -> slice:
 
 def _sampler(loader: Iterable[Any]) -> Any:
     """Return what decides which samples ``loader`` gives, or None."""
-    batch_sampler = getattr(loader, "batch_sampler", None)
-    if isinstance(batch_sampler, DividedBatches):
-        return batch_sampler
-    return getattr(batch_sampler, "sampler", getattr(loader, "sampler", None))
+    sampler = getattr(loader, "batch_sampler", None)
+    if sampler is None:
+        sampler = getattr(loader, "sampler", None)
+    return sampler if isinstance(sampler, DividedBatches) else getattr(sampler, "sampler", sampler)
 
 
 def _first(batch: Any, count: int) -> Any:

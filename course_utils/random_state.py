@@ -40,8 +40,8 @@ def generators_of(loaders: Sequence[Iterable[Any]]) -> list[torch.Generator]:
     """Return the generators that loaders and their samplers draw from, each once, in an order that repeats."""
     found: dict[int, torch.Generator] = {}
     for loader in loaders:
-        batch_sampler = getattr(loader, "batch_sampler", None)
-        holders = (loader, getattr(loader, "sampler", None), batch_sampler, getattr(batch_sampler, "sampler", None))
+        samplers = [getattr(loader, name, None) for name in ("sampler", "batch_sampler")]
+        holders = (loader, *samplers, *(getattr(sampler, "sampler", None) for sampler in samplers))
         for generator in (getattr(holder, "generator", None) for holder in holders):
             if isinstance(generator, torch.Generator):
                 found[id(generator)] = generator
