@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import Dataset
 
 from course_utils.augmenting import takes_batches
+from course_utils.decoding import decode_images
 from course_utils.digits import write_digits
 from course_utils.image_list import ImageTxtDataset
 from course_utils.photo_digits import write_photo_digits
@@ -191,10 +192,14 @@ def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
 
     Counted exactly, from how often each of the 256 values occurs, so that it needs no floating-point copy.
     """
+    counts = torch.zeros(images.shape[1], 256, dtype=torch.int64)
+    for part in images.split(1024):  # images that are mapped from a file need not fit into memory
+        for channel, count in enumerate(counts):
+            count += torch.bincount(part[:, channel].flatten(), minlength=256)
     values = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []
-    for channel in range(images.shape[1]):
-        share = torch.bincount(images[:, channel].flatten(), minlength=256).double() / images[:, channel].numel()
+    for count in counts:
+        share = count.double() / count.sum()
         mean = float(share @ values)
         means.append(mean)
         stds.append(float(share @ (values - mean) ** 2) ** 0.5)
@@ -256,7 +261,7 @@ def _read(name: str, directory: Path, *, train: bool) -> tuple[tuple[str, ...], 
     if READERS[name] == "ImageTxtDataset":
         try:
             files = ImageTxtDataset(directory / f"{'train' if train else 'test'}.txt", num_classes=len(DIGIT_NAMES))
-            return DIGIT_NAMES, torch.stack([files.read(index) for index in range(len(files))]), files.labels
+            return DIGIT_NAMES, decode_images(files), files.labels
         except (ValueError, FileNotFoundError) as error:
             raise RuntimeError(damaged % error) from error
     try:

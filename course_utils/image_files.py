@@ -47,9 +47,7 @@ def read_image(source: str | Path | bytes, shape: tuple[int, ...], *, max_pixels
         with Image.open(file, formats=("PNG", "JPEG")) as image:
             if image.width * image.height > max_pixels:
                 raise TooLargeError(f"{image.width} x {image.height} pixels, more than {max_pixels:,}")
-            turned = upright(image, "L" if channels == 1 else "RGB")
-        if turned.size != (width, height):
-            turned = turned.resize((width, height), Image.Resampling.BILINEAR)
+            turned = resized(upright(image, "L" if channels == 1 else "RGB"), (height, width))
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {name}: check the path.") from None
     except UnidentifiedImageError as error:
@@ -88,6 +86,15 @@ def upright(image: "Image", mode: str) -> "Image":
     if turn := TURNS.get(image.getexif().get(ORIENTATION, 1)):
         turned = image.transpose(Image.Transpose[turn])
     return (turned.convert("RGBA") if turned.mode == "P" else turned).convert(mode)  # a palette may be transparent
+
+
+def resized(image: "Image", size: tuple[int, int] | None) -> "Image":
+    """Return ``image`` with (height, width) of ``size``, by bilinear resizing, whatever its proportions."""
+    from PIL.Image import Resampling
+
+    if size is None or image.size == size[::-1]:
+        return image
+    return image.resize(size[::-1], Resampling.BILINEAR)
 
 
 def to_tensor(image: "Image") -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from course_utils.image_files import to_tensor, upright
+from course_utils.image_files import resized, to_tensor, upright
 
 LINE = re.compile(rb"[^\n]*\n|[^\n]+\Z")
 # A path, in quotes or not, then spaces or a comma, then the class number.
@@ -126,14 +126,14 @@ class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
         """Return where the image of item ``index`` is."""
         return self.root / os.fsdecode(self._text[self._starts[index] : self._ends[index]].tobytes())
 
-    def read(self, index: int) -> torch.Tensor:
-        """Return the image of item ``index`` as it is in the file, as uint8 (C, H, W)."""
+    def read(self, index: int, size: tuple[int, int] | None = None) -> torch.Tensor:
+        """Return the image of item ``index`` as it is in the file, or of ``size`` (height, width): uint8 (C, H, W)."""
         from PIL import Image
 
         path = self.path(index)
         try:
             with Image.open(path) as image:
-                return to_tensor(upright(image, self.mode))
+                return to_tensor(resized(upright(image, self.mode), size))
         except FileNotFoundError as error:
             raise self._missing(index) from error
         except MemoryError:
@@ -141,18 +141,17 @@ class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
         except Exception as error:  # Pillow raises any type at all for damaged files
             reason = " ".join(str(error).split())
             if getattr(error, "errno", None) not in (None, errno.EISDIR):  # the disk or the network, not the image
-                raise OSError(f"{self._where(index)}: the image {path} cannot be read ({reason}).") from error
-            raise ValueError(
-                f"{self._where(index)}: the image {path} cannot be read ({reason}): replace it."
-            ) from error
+                raise OSError(f"{self.where(index)}: the image {path} cannot be read ({reason}).") from error
+            raise ValueError(f"{self.where(index)}: the image {path} cannot be read ({reason}): replace it.") from error
 
-    def _where(self, index: int) -> str:
+    def where(self, index: int) -> str:
+        """Return list and line of item ``index``, for a sentence about it."""
         return f"{self.list_file}, line {self._lines[index]}"
 
     def _missing(self, index: int) -> FileNotFoundError:
         path = self.path(index)
         advice = "write / in place of \\" if "\\" in str(path) and os.sep == "/" else "correct the line, or give root"
-        return FileNotFoundError(f"{self._where(index)}: there is no file {path}: {advice}.")
+        return FileNotFoundError(f"{self.where(index)}: there is no file {path}: {advice}.")
 
     def _bad_lines(self, num_classes: int | None) -> Iterator[tuple[int, Exception]]:
         labels = self.labels.numpy()
@@ -164,7 +163,7 @@ class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
                 problem = f"the class {labels[index]} is none of the {limit} classes from 0 to {limit - 1}"
             elif text[0] in "\"'" and text.count(text[0]) == 1:
                 problem = f"the quote that begins {text!r} does not end before the class number"
-            yield index, ValueError(f"{self._where(index)}: {problem}: correct the line, or pass on_error='skip'.")
+            yield index, ValueError(f"{self.where(index)}: {problem}: correct the line, or pass on_error='skip'.")
 
     def _missing_files(self) -> Iterator[tuple[int, Exception]]:
         listed: dict[str, set[str]] = {}

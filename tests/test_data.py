@@ -124,6 +124,27 @@ def test_an_item_is_scaled_and_standardised() -> None:
     assert torch.equal(dataset.images, images)
 
 
+def test_a_list_gives_the_batch_of_these_items() -> None:
+    images = torch.randint(0, 256, (20, 3, 4, 5), dtype=torch.uint8)
+    dataset = ImageDataset(images, torch.arange(20, dtype=torch.int32), mean=(0.2, 0.3, 0.4), std=(0.5, 0.6, 0.7))
+    batch, labels = dataset[[7, 0, 7]]
+    assert torch.equal(batch, torch.stack([dataset[7][0], dataset[0][0], dataset[7][0]]))
+    assert (labels.tolist(), labels.dtype) == ([7, 0, 7], torch.int64)
+    assert dataset[[]][0].shape == (0, 3, 4, 5)
+    with pytest.raises(IndexError):
+        dataset[[20]]
+    assert len(list(dataset)) == 20  # type: ignore[call-overload]
+
+
+def test_images_are_kept_on_the_device_that_is_asked_for(tmp_path: Path) -> None:
+    load_dataset("digits", root=tmp_path)
+    data = load_dataset("digits", root=tmp_path, device="meta")  # stands for a GPU: it has shapes, but no numbers
+    for part in (data.train, data.val, data.test):
+        images, labels = part[[1, 2]]
+        assert {part.images.device.type, images.device.type, labels.device.type} == {"meta"}
+        assert (images.shape, images.dtype) == ((2, 1, 28, 28), torch.float32)
+
+
 def test_images_and_labels_that_do_not_fit() -> None:
     good = torch.zeros(3, 1, 4, 4, dtype=torch.uint8)
     with pytest.raises(ValueError, match=r"uint8 of shape.*unsqueeze"):

@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, random_split
+from torchvision.transforms import v2
 
-from course_utils import load_dataset, make_loader, make_loaders
+from course_utils import ImageDataset, load_dataset, make_loader, make_loaders
 
 
 def order(loader: DataLoader[tuple[torch.Tensor]]) -> list[int]:
@@ -83,6 +85,60 @@ def test_workers_that_are_spawned(tmp_path: Path) -> None:
     assert done.stdout.strip() == "1149", done.stderr
 
 
+class Doubled(TensorDataset):
+    """Gives other items than its tensors."""
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+        return tuple(2 * value for value in super().__getitem__(index))
+
+
+def batches_like_items(dataset: Dataset[Any], *, shuffle: bool, num_workers: int = 0) -> bool:
+    """Whether make_loader gives what a plain DataLoader, which collects items, gives."""
+    torch.manual_seed(0)
+    given = list(make_loader(dataset, batch_size=32, shuffle=shuffle, seed=3, num_workers=num_workers))
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(3)
+    plain = list(DataLoader(dataset, 32, shuffle=shuffle, generator=generator, num_workers=num_workers))
+    return len(given) == len(plain) and all(
+        torch.equal(a, b) and a.dtype == b.dtype
+        for one, other in zip(given, plain, strict=True)
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("augment", [None, v2.RandomRotation(20)])
+def test_whole_batches_equal_collected_items(tmp_path: Path, augment: Any, shuffle: bool) -> None:
+    """Bit for bit, random numbers included, where each image is changed by itself."""
+    digits = load_dataset("digits", root=tmp_path, augment=augment)
+    part, other = random_split(digits.train, [1000, 149], generator=torch.Generator().manual_seed(0))
+    tensors = TensorDataset(torch.rand(70, 3), torch.arange(70, dtype=torch.int32))
+    for dataset in (digits.train, part, Subset(other, [3, 1, 4]), tensors, Doubled(torch.arange(70))):
+        assert batches_like_items(dataset, shuffle=shuffle)
+
+
+def test_whole_batches_from_workers_equal_collected_items(tmp_path: Path) -> None:
+    digits = load_dataset("digits", root=tmp_path, augment=v2.RandomRotation(20))
+    assert batches_like_items(digits.train, shuffle=True, num_workers=2)
+
+
+def test_data_in_memory_is_not_collected_item_by_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digits = load_dataset("digits", root=tmp_path)
+    asked: list[Any] = []
+    item = ImageDataset.__getitem__
+
+    def noted(self: ImageDataset, index: Any) -> Any:
+        asked.append(index)
+        return item(self, index)
+
+    monkeypatch.setattr(ImageDataset, "__getitem__", noted)
+    list(make_loader(digits.val, batch_size=100))
+    list(make_loader(Subset(digits.val, [5, 7]), batch_size=100))
+    assert asked == [[*range(100)], [*range(100, 200)], [*range(200, 288)], [5, 7]]
+    loader = make_loader(Doubled(torch.arange(9)), batch_size=4)
+    assert (loader.batch_size, [len(batch) for (batch,) in loader]) == (4, [4, 4, 1])
+
+
 def test_only_the_training_loader_shuffles(tmp_path: Path) -> None:
     digits = load_dataset("digits", root=tmp_path)
     loaders = make_loaders(digits, batch_size=50)
@@ -96,3 +152,5 @@ def test_bad_input() -> None:
         make_loader(NUMBERS, batch_size=0)
     with pytest.raises(ValueError, match="data set is empty"):
         make_loader(TensorDataset(torch.zeros(0)))
+    with pytest.raises(ValueError, match="num_workers is 2, but no worker is needed for data on a GPU"):
+        make_loader(TensorDataset(torch.zeros(5, device="meta")), num_workers=2)

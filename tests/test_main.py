@@ -1,6 +1,7 @@
 """The command line gives what the functions give, and says what is wrong in one sentence."""
 
 import csv
+import functools
 import io
 import os
 import signal
@@ -138,7 +139,14 @@ def test_stopped_and_resumed_is_uninterrupted(tmp_path: Path) -> None:
     """With Ctrl+C, in a process of its own, in the middle of a training."""
     out = tmp_path / "stopped"
     command = [sys.executable, "-m", "course_utils", "train", "--device", "cpu", "--out", str(out), "--epochs"]
-    process = subprocess.Popen([*command, "30"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "30"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores Ctrl+C, and hands that down.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         while not (out / "checkpoints" / "epoch_0001.pt").exists():
             assert process.poll() is None
