@@ -15,7 +15,7 @@ from course_utils.image_list import ImageTxtDataset
 
 MEMORY = 4 * 2**30  # bytes that are held in memory without being asked for a file
 AT_ONCE = 32  # images that a worker hands over together
-FEW = 1000  # images that are decoded before workers have started
+FEW = 32 * 2**20  # bytes of pixels that are decoded before workers have started
 MARK = b"images decoded by course_utils"
 
 
@@ -42,7 +42,7 @@ def decode_images(
             memory, so that more images than fit there can be used, and the next program starts at once. It is written
             anew when an image file has another size or time of change than it had, or the list names others.
         num_workers: processes that decode; 0 for none but this one. By default as many as there are processors, where
-            starting them costs little (Linux), and there are at least 1,000 images.
+            starting them costs little (Linux), and the pixels take 32 MiB or more.
 
     Raises:
         ValueError: an image cannot be read or has another size than the first one (the sentence names list, line and
@@ -51,8 +51,9 @@ def decode_images(
         OSError: the disk fails, or is full.
     """
     shape = (len(files), *files.read(0, size).shape)
+    needed = math.prod(shape)
     if num_workers is None:
-        num_workers = _processors() if len(files) >= FEW else 0
+        num_workers = _processors() if needed >= FEW else 0
     batches = [range(begin, min(begin + AT_ONCE, len(files))) for begin in range(0, len(files), AT_ONCE)]
     decoded = DataLoader(
         _Batches(files, size, shape[1:]),
@@ -66,7 +67,7 @@ def decode_images(
         if not _holds(path, sources):
             _write(path, shape, decoded, sources)
         return torch.from_numpy(np.load(path, mmap_mode="c"))  # what is changed in the tensor stays out of the file
-    if (needed := math.prod(shape)) > MEMORY:
+    if needed > MEMORY:
         raise ValueError(
             f"{len(files):,} images of {' x '.join(map(str, shape[1:]))} bytes take {needed / 2**30:.1f} GiB: give a "
             "cache, a file that they are mapped from, or a smaller size."

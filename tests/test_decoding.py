@@ -49,7 +49,7 @@ def test_the_bytes_of_the_files_in_their_order(files: ImageTxtDataset, tmp_path:
 
 
 def test_workers_by_default_where_there_are_many(files: ImageTxtDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FEW", 70)
+    monkeypatch.setattr(module, "FEW", 70 * 5 * 7 * 3)
     expected, reads = one_by_one(files), counting_reads(monkeypatch)
     assert torch.equal(decode_images(files), expected)
     assert reads == ([0] if sys.platform == "linux" else [0, *range(70)])

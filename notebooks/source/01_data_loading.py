@@ -644,6 +644,95 @@ print("the same seed repeats:  ", orders(seed=1) == [first, second])
 print("every sample, each once:", sorted(first) == list(range(len(numbered))))
 
 # %% [markdown]
+# ### Whole batches
+# For each batch, a `DataLoader` asks for 64 items one after the other, and stacks them. Our images lie side by side in
+# one array of bytes already, and a list of indices takes 64 of them out in one step. So the Dataset must understand such
+# a list, and the loader must ask for one: it gets a *batch* sampler where the sampler goes, and `batch_size=None`, which
+# means that nothing is left to collect.
+
+# %%
+from torch.utils.data import BatchSampler, SequentialSampler
+
+
+class DigitsInBatches(Digits):
+    def __getitem__(self, indices):
+        return self.images[indices].float() / 255, self.labels[indices]
+
+
+whole = DigitsInBatches(data.val.images, data.val.labels)
+lists = BatchSampler(SequentialSampler(whole), batch_size=64, drop_last=False)
+print("what the loader will ask for first:", next(iter(lists))[:3], "and 61 more")
+
+# %%
+from itertools import zip_longest
+
+in_one_step = DataLoader(whole, sampler=lists, batch_size=None)
+collected = DataLoader(Digits(whole.images, whole.labels), batch_size=64)
+pairs = list(zip_longest(in_one_step, collected))
+equal = [torch.equal(one[part], other[part]) for one, other in pairs for part in (0, 1)]
+print(len(pairs), "batches, equal ones:", all(equal))
+
+# %% [markdown]
+# `TensorDataset` understands lists, and so does `ImageDataset` of `course_utils`, which holds the parts of `data`;
+# `make_loader` asks both for lists. Here is what that is worth, with the images of the training part, each way's batches
+# of 64 scaled and standardised:
+
+# %% tags=["nbval-ignore-output"]
+import time
+
+to_tensor = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
+normalised = v2.Compose([to_tensor, v2.Normalize([digits.mean[0]], [digits.std[0]])])
+files_dataset = MNIST(root=digits.folder, train=True, transform=normalised)
+loaders_to_compare = {
+    "torchvision's MNIST": DataLoader(files_dataset, batch_size=64, shuffle=True),
+    "torchvision's MNIST, 2 workers": DataLoader(files_dataset, 64, shuffle=True, num_workers=2),
+    "ImageDataset, one by one": DataLoader(data.train, batch_size=64, shuffle=True),
+    "ImageDataset, whole batches": make_loader(data.train, batch_size=64, shuffle=True),
+}
+
+
+def images_a_second(loader, epochs=3):
+    started = time.perf_counter()
+    images = sum(len(labels) for _ in range(epochs) for _, labels in loader)
+    return images / (time.perf_counter() - started)
+
+
+rates = {name: images_a_second(loader) for name, loader in loaders_to_compare.items()}
+pd.DataFrame(
+    {
+        name: {"images a second": int(rate), "seconds for 60,000 images": round(60_000 / rate, 2)}
+        for name, rate in rates.items()
+    }
+).T
+
+# %%
+slow, fast = rates["torchvision's MNIST"], rates["ImageDataset, whole batches"]
+print("whole batches, at least five times as fast:", fast > 5 * slow)
+
+# %% [markdown]
+# The last column is how long a network would wait for the data of one epoch of MNIST. Workers are no remedy here: to start
+# them takes longer than what they do.
+#
+# One thing changes with whole batches: a transform of torchvision that is given a batch draws *once*, and does the same
+# to all of it. `course_utils.augmenting` has transforms that draw for each image of a batch by itself:
+
+# %%
+from course_utils.augmenting import RandomFlip
+
+photos = photo.repeat(1000, 1, 1, 1)
+torch.manual_seed(0)
+for flip in (v2.RandomHorizontalFlip(), RandomFlip()):
+    mirrored = (flip(photos) != photos).flatten(1).any(dim=1)
+    print(f"{type(flip).__name__}: {mirrored.sum()} of 1000 mirrored")
+
+# %% [markdown]
+# `ImageDataset` sees to that: it hands a whole batch to such a transform alone, and any other one gets image by image.
+#
+# So when is the plain `DataLoader`, item by item, the right answer? Whenever the data is *not* one array in memory: files
+# that would not fit there, texts of unequal length, anything that is slow to get. For image files that would fit, the
+# course has `decode_images` ([notebook 11](11_project_images.ipynb)). For the rest there are workers.
+
+# %% [markdown]
 # ### Workers
 # With `num_workers=2`, two processes prepare batches while the model computes. The batches are the same ones in the
 # same order.
@@ -667,8 +756,6 @@ print("0 workers and 2 workers give equal batches:", all(equal))
 # costs time: then `num_workers=0` is the right answer.
 
 # %% tags=["nbval-ignore-output"]
-import time
-
 from slow_disk import SlowDisk
 
 
@@ -862,6 +949,6 @@ data_loading.standardise(standardise)
 # - Everything that is computed from data is computed from the training part: statistics, fill values, chosen columns.
 # - Preprocessing is the same everywhere; augmentation is random and for training images only.
 # - Shuffle training data, with a seeded generator; keep every sample of validation and test data.
-# - Workers pay when items are slow to get. Their classes live in files.
+# - Data in memory is indexed a batch at a time; workers pay when items are slow to get. Their classes live in files.
 #
 # **Next:** [02 · Model building](02_model_building.ipynb): what the batches go into.

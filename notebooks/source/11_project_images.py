@@ -278,16 +278,17 @@ shares = files.labels[val_rows].bincount() / files.labels.bincount()
 print("each class has a fifth in validation:", bool((shares - 0.2).abs().max() < 0.01))
 
 # %% [markdown]
-# These images fit into memory, so we read each file once and keep the bytes. `ImageDataset` does the rest of notebook 01:
-# scale, augment, normalise. Mean and standard deviation come from the training rows alone. Both ways give the same
-# tensor, to the last bit:
+# These images fit into memory, so we decode each file once, `decode_images`, and keep the bytes. `ImageDataset` does the
+# rest of notebook 01: scale, augment, normalise. Mean and standard deviation come from the training rows alone. Both ways
+# give the same tensor, to the last bit:
 
 # %%
 from torchvision.transforms import v2
 
 from course_utils.data import channel_statistics
+from course_utils.decoding import decode_images
 
-pixels = torch.stack([files.read(i) for i in range(len(files))])
+pixels = decode_images(files)
 mean, std = channel_statistics(pixels[train_rows])
 
 
@@ -303,9 +304,58 @@ pairs = [(normalised[int(row)], val_set[i]) for i, row in enumerate(val_rows)]
 print("equal:", all(torch.equal(a, b) and x == y for (a, x), (b, y) in pairs))
 
 # %% [markdown]
-# If they did not fit: make two `ImageTxtDataset`s, one with crop and `Normalize` and one with `Normalize` alone, and give
-# `Subset(first, train_rows.tolist())` and `Subset(second, val_rows.tolist())` to `make_loader`. One for both would augment
-# the validation images, too. Now look at the images.
+# What is that worth? Here are three epochs of reading, without any training: every file opened anew each time, and decoded
+# once, with the decoding counted in the first. `cache` keeps the bytes in a file, for images that do not fit into memory
+# and for the next program:
+
+# %% tags=["nbval-ignore-output"]
+import pandas as pd
+
+decoded = scratch / "decoded.cache"
+
+
+def seconds_of_epochs(make_dataset):
+    seconds, loader = [], None
+    for _ in range(3):
+        started = time.perf_counter()
+        loader = loader or make_loader(make_dataset(), batch_size=64)
+        for _ in loader:
+            pass
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def from_cache():
+    return ImageDataset(decode_images(files, cache=decoded), files.labels, mean=mean, std=std)
+
+
+ways = {
+    "files, opened anew": lambda: normalised,
+    "decoded into a file": from_cache,
+    "the file is there": from_cache,
+}
+waiting = pd.DataFrame({name: seconds_of_epochs(way) for name, way in ways.items()}).T
+waiting.columns = [f"epoch {number}, s" for number in (1, 2, 3)]
+waiting.round(3)
+
+# %%
+opened, once = waiting.loc["files, opened anew"], waiting.loc["decoded into a file"]
+print("from the second epoch on, at least ten times as fast:", once.iloc[1] * 10 < opened.iloc[1])
+
+# %%
+os.utime(files.path(0))  # a file that somebody has saved again
+written = decoded.stat().st_mtime_ns
+decode_images(files, cache=decoded)
+print("a changed file is noticed, and all decoded anew:", decoded.stat().st_mtime_ns > written)
+decoded.unlink()
+
+# %% [markdown]
+# So when are files the right answer, opened anew in every epoch and by workers? When the images are large and each epoch
+# crops another part of them, so that the decoded originals would be needed. Then make two `ImageTxtDataset`s, one with
+# crop and `Normalize` and one with `Normalize` alone, and give `Subset(first, train_rows.tolist())` and
+# `Subset(second, val_rows.tolist())` to `make_loader`. One for both would augment the validation images, too.
+#
+# Now look at the images.
 
 # %%
 from course_utils.plots import plot_images, show
@@ -378,13 +428,16 @@ show(
 
 # %% [markdown]
 # Crop and small rotations keep the label. For letters and digits a flip does not; what training with it costs is
-# measured below. We take the crop alone.
+# measured below. We take the crop alone, as `RandomShift`: the same change, but drawn for each image of a whole batch in
+# one step (notebook 01).
 #
 # "The same preprocessing for training and test" is a good rule about the other thing: scaling and normalising. Augmentation
 # belongs to the training part alone, so that a validation image is the same every time:
 
 # %%
-augmented = part(train_rows, augment=augmentations["crop"])
+from course_utils.augmenting import RandomFlip, RandomShift
+
+augmented = part(train_rows, augment=RandomShift(3))
 print("a training image, twice:  equal", torch.equal(augmented[0][0], augmented[0][0]))
 print("a validation image, twice: equal", torch.equal(val_set[0][0], val_set[0][0]))
 
@@ -617,8 +670,6 @@ compare("ResNet")
 # All in one table, with the baselines and the recipe:
 
 # %% tags=["nbval-ignore-output"]
-import pandas as pd
-
 others = {**baselines, "the recipe": recipe.val[-1].accuracy}
 more = [{"network": name, "accuracy": value} for name, value in others.items()]
 table = pd.DataFrame(rows + more).drop_duplicates("network", keep="last").set_index("network")
@@ -675,7 +726,7 @@ show(
 # them.)
 
 # %% tags=["nbval-ignore-output"]
-both = v2.Compose([augmentations["crop"], augmentations["flip"]])
+both = nn.Sequential(RandomShift(3), RandomFlip())
 flipped = train(build(vgg), part(train_rows, augment=both)).val[-1].accuracy
 print(f"crop alone {accuracy['VGG']:.1%}, crop and flip {flipped:.1%}")
 
@@ -788,7 +839,7 @@ print("the same output:", difference < 1e-4)
 # training and validation:
 
 # %% tags=["nbval-ignore-output"]
-crop = augmentations["crop"]
+crop = RandomShift(3)
 foreign = part(train_rows, imagenet_mean, imagenet_std, crop)
 foreign_val = make_loader(part(val_rows, imagenet_mean, imagenet_std), batch_size=256)
 other = train(build(alexnet), foreign, validation=foreign_val).val[-1].accuracy
