@@ -1,6 +1,6 @@
 """Data that is divided over processes: each reads its part, all together read each sample once, and go on in step."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
 import torch
@@ -151,18 +151,24 @@ class Together:
     def _refuse(self, number: int) -> NoReturn:
         raise ValueError(f"Process {number} has no batch at all: use fewer processes, or more or smaller batches.")
 
-    def weigh(self, weight: int | torch.Tensor, samples: int) -> tuple[Any, Any, Any]:
-        """Return what the loss of this batch weighs, what those of all processes weigh together, and all samples.
+    def weigh(self, weight: int | torch.Tensor, samples: int) -> Callable[[], tuple[Any, Any, Any]]:
+        """Begin to add up what the batches of all processes weigh; what is returned waits for the sums and gives them.
 
-        ``backward`` gives the mean of the gradients over the processes; the first number, which is meant for a sum, is
-        multiplied by their number.
+        They are: what the loss of this batch weighs, what those of all weigh together, and all samples. ``backward``
+        gives the mean of the gradients over the processes; the first number, which is meant for a sum, is multiplied
+        by their number. In between the model can compute: a wait at every step is what costs most.
         """
         own = self._numbers(0.0, 0.0)
         if not self.spare:
             own = torch.stack([torch.as_tensor(weight, device=self._device).to(own), own.new_tensor(samples)])
         whole = own.clone()
-        dist.all_reduce(whole)
-        return own[0] * world_size(), whole[0], whole[1]
+        adding = dist.all_reduce(whole, async_op=True)
+
+        def sums() -> tuple[Any, Any, Any]:
+            adding.wait()
+            return own[0] * world_size(), whole[0], whole[1]
+
+        return sums
 
     def _numbers(self, *numbers: float) -> torch.Tensor:
         return torch.tensor(numbers, device=self._device)

@@ -81,8 +81,9 @@ def target_weights(loss_fn: LossFunction, targets: torch.Tensor) -> torch.Tensor
     class_weights: torch.Tensor | None = getattr(loss_fn, "weight", None)
     if class_weights is None:
         return kept
-    # Not class_weights[targets[kept]]: a GPU would have to be asked how many those are.
-    return class_weights[torch.where(kept, targets, 0).long()] * kept
+    # Not class_weights[targets[kept]]: a GPU would have to be asked how many those are. And a label that is no class is
+    # for the loss itself to refuse.
+    return class_weights[torch.where(kept, targets, 0).long().clamp(0, len(class_weights) - 1)] * kept
 
 
 def is_kept(loss_fn: LossFunction, targets: torch.Tensor) -> torch.Tensor:

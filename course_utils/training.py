@@ -128,15 +128,18 @@ def train_epoch(
             first = totals.batches % accumulate == 0
             if first:
                 optimizer.zero_grad()
+            if accumulate > 1 or together is not None:
+                weight = whole = loss_weight(loss_fn, targets)
+                samples = targets.shape[0]
+                if together is not None:
+                    sums = together.weigh(weight, samples)
             with autocast:
                 outputs = model(inputs)
                 loss = _loss(loss_fn, outputs, labels, targets, totals)
             objective = loss
             if accumulate > 1 or together is not None:
-                weight = whole = loss_weight(loss_fn, targets)
-                samples = targets.shape[0]
                 if together is not None:
-                    weight, whole, samples = together.weigh(weight, samples)
+                    weight, whole, samples = sums()
                 if first:
                     unit, group_weight = samples if accumulate > 1 else whole, 0
                 # Near 1, because float16 has little room.
