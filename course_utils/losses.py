@@ -24,42 +24,61 @@ ELEMENTWISE_FUNCTIONS = (
 MEANS = ("mean", "batchmean")  # reductions that give the mean over the batch
 
 
-def compute_loss(loss_fn: LossFunction, outputs: Any, targets: torch.Tensor, batch: int, where: str) -> torch.Tensor:
-    """Return ``loss_fn(outputs, targets)``, one number, or raise a ValueError that says why that cannot work.
+class CheckedLoss:
+    """Computes ``loss_fn(outputs, targets)``, one number, or raises a ValueError that says why that cannot work.
 
     Besides what PyTorch refuses, it refuses what PyTorch lets pass and nobody means: element-wise losses between
     shapes that only broadcasting makes equal, class probabilities that are no floats, and losses that are no mean
-    over the batch. ``batch`` and ``where`` (3, "epoch 2") name the batch, for the sentence.
+    over the batch. ``where`` ("epoch 2") names the pass, for the sentence.
+
+    Raises:
+        TypeError: ``loss_fn`` is a class.
     """
-    if isinstance(loss_fn, type):
-        raise TypeError(f"loss_fn is the class {loss_fn.__name__}: make one of it, with {loss_fn.__name__}().")
-    if _is_elementwise(loss_fn) or (_is_class_loss(loss_fn) and targets.shape == getattr(outputs, "shape", None)):
-        _refuse(_explain(loss_fn, outputs, targets, f"batch {batch} of {where}"))
-    try:
-        loss = loss_fn(outputs, targets)
-    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
-        reason = _explain(loss_fn, outputs, targets, f"batch {batch} of {where}")
-        if reason is None:
-            raise
-        raise ValueError(reason) from error
-    if not isinstance(loss, torch.Tensor) or loss.ndim != 0 or getattr(loss_fn, "reduction", "mean") not in MEANS:
-        kind = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
-        _refuse(
-            f"{_name(loss_fn)} must return the mean over the batch, one number in a tensor, so that batches can be "
-            f"weighed, but in batch {batch} of {where} it returned {kind}, reduction "
-            f"{getattr(loss_fn, 'reduction', None)!r}: use reduction='mean'."
-        )
-    return loss
 
+    def __init__(self, loss_fn: LossFunction, where: str) -> None:
+        if isinstance(loss_fn, type):
+            raise TypeError(f"loss_fn is the class {loss_fn.__name__}: make one of it, with {loss_fn.__name__}().")
+        self._loss_fn = loss_fn
+        self._where = where
+        # Once and not for every batch, where it takes longer than one would think.
+        self._elementwise = _is_elementwise(loss_fn)
+        self._of_classes = _is_class_loss(loss_fn)
+        self._mean = getattr(loss_fn, "reduction", "mean") in MEANS
 
-def check_labels(loss_fn: LossFunction, outputs: Any, labels: torch.Tensor, batch: int, where: str) -> None:
-    """Raise a ValueError for a label that has no logit, before it reaches a GPU.
+    def __call__(self, outputs: Any, targets: torch.Tensor, labels: torch.Tensor, batch: int) -> torch.Tensor:
+        """Return the loss of the batch of this number; ``labels`` are the targets as the loader gave them."""
+        loss_fn = self._loss_fn
+        if targets is not labels:
+            self._check_labels(outputs, labels, batch)
+        if self._elementwise or (self._of_classes and targets.shape == getattr(outputs, "shape", None)):
+            _refuse(_explain(loss_fn, outputs, targets, self._place(batch)))
+        try:
+            loss = loss_fn(outputs, targets)
+        except (RuntimeError, ValueError, IndexError, TypeError, AttributeError) as error:
+            reason = _explain(loss_fn, outputs, targets, self._place(batch))
+            if reason is None:
+                raise
+            raise ValueError(reason) from error
+        if not (self._mean and isinstance(loss, torch.Tensor) and loss.ndim == 0):
+            kind = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+            _refuse(
+                f"{_name(loss_fn)} must return the mean over the batch, one number in a tensor, so that batches can be "
+                f"weighed, but in {self._place(batch)} it returned {kind}, reduction "
+                f"{getattr(loss_fn, 'reduction', None)!r}: use reduction='mean'."
+            )
+        return loss
 
-    A CPU raises an error of its own, which :func:`compute_loss` explains; a GPU stops the whole process, later.
-    ``labels`` are the targets as the loader gave them: while they are on the CPU, looking at them costs little.
-    """
-    if labels.device.type == "cpu" and _is_class_loss(loss_fn) and has_classes(outputs, labels):
-        _refuse(_explain_labels(loss_fn, outputs, labels, f"batch {batch} of {where}"))
+    def _check_labels(self, outputs: Any, labels: torch.Tensor, batch: int) -> None:
+        """Refuse a label that has no logit before it reaches a GPU.
+
+        A CPU raises an error of its own, which is then explained; a GPU stops the whole process, later. While the
+        labels are on the CPU, looking at them costs little.
+        """
+        if labels.device.type == "cpu" and self._of_classes and has_classes(outputs, labels):
+            _refuse(_explain_labels(self._loss_fn, outputs, labels, self._place(batch)))
+
+    def _place(self, batch: int) -> str:
+        return f"batch {batch} of {self._where}"
 
 
 def loss_weight(loss_fn: LossFunction, targets: torch.Tensor) -> int | torch.Tensor:

@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from course_utils.losses import LossFunction, has_classes, is_kept, target_weigh
 from course_utils.metrics import Metrics, compute, whole_state
 
 READ_EVERY = 1000  # batches between two looks at the sums, so that an epoch of any length needs little memory
-BATCHES_ASIDE = 64  # what is put aside before it is counted: not more batches than this,
+BATCHES_ASIDE = 256  # what is put aside before it is counted: not more batches than this,
 NUMBERS_ASIDE = 2**18  # and not more outputs in them
 SUMS = ("batches", "samples", "_loss_sum", "_weight_sum", "_right_sum", "_answer_sum")  # what a checkpoint needs
 
@@ -76,9 +77,7 @@ class Totals:
         self._dtype = torch.float32 if device.type == "mps" else torch.float64
         self._loss_sum = self._weight_sum = self._right_sum = self._answer_sum = 0.0
         self._aside: list[tuple[torch.Tensor, Any, torch.Tensor]] = []
-        self._room = 1  # for so many batches
-        # Of the outputs and targets put aside, which are all alike: a last, short batch is counted alone.
-        self._shapes: Any = None
+        self._numbers_aside = 0
         # Counted, but not read from the device yet:
         self._losses: list[torch.Tensor] = []
         self._weights: list[torch.Tensor] = []
@@ -93,19 +92,15 @@ class Totals:
 
     def add(self, loss: torch.Tensor, outputs: Any, targets: torch.Tensor, rate: Any = None) -> None:
         """Add one batch: its detached loss and outputs, its targets, and the learning rate (in training)."""
-        shapes = (outputs.shape, targets.shape) if isinstance(outputs, torch.Tensor) else None
-        if shapes != self._shapes:
-            self._count()
-            self._shapes = shapes
-            self._room = 1 if shapes is None else max(1, min(BATCHES_ASIDE, NUMBERS_ASIDE // max(1, outputs.numel())))
         self.batches += 1
-        self.samples += targets.shape[0]
+        self.samples += len(targets)
         self._aside.append((loss, outputs, targets))
+        self._numbers_aside += outputs.numel() if isinstance(outputs, torch.Tensor) else NUMBERS_ASIDE
         if rate is not None:
             self._rates.append(rate.clone() if isinstance(rate, torch.Tensor) else rate)
         for metric in self._metrics.values():
             metric.update(outputs, targets)
-        if len(self._aside) >= self._room:
+        if self._numbers_aside >= NUMBERS_ASIDE or len(self._aside) >= BATCHES_ASIDE:
             self._count()
             if self.batches - self._batches_read >= READ_EVERY:
                 self._read()
@@ -178,26 +173,26 @@ class Totals:
             setattr(self, name, (max if name == "batches" else sum)(sums[name] for sums, _ in parts))
 
     def _count(self) -> None:
-        """Count what was put aside, as one large batch. The numbers stay on the device."""
-        if not self._aside:
-            return
-        losses, all_outputs, all_targets = zip(*self._aside, strict=True)
-        self._losses.append(torch.stack(losses).to(self._dtype))
-        targets = torch.cat(all_targets)
-        weights = target_weights(self._loss_fn, targets)
-        if weights is None:
-            self._weights.append(torch.full_like(self._losses[-1], len(targets) / len(losses)))
-        else:
-            self._weights.append(weights.view(len(losses), -1).sum(1).to(self._dtype))
-        if (
-            self._shapes is not None
-            and has_classes(outputs := torch.cat(all_outputs), targets)
-            and outputs.shape[1] > 1
-        ):
-            kept = is_kept(self._loss_fn, targets)
-            right = torch.count_nonzero((outputs.argmax(1) == targets) & kept)
-            self._answers.append(torch.stack([right, torch.count_nonzero(kept)]).to(self._dtype))
+        """Count what was put aside: batches of one shape, one after the other, as one large batch.
+
+        The numbers stay on the device.
+        """
+        for _, batches in groupby(self._aside, key=_shapes):
+            losses, all_outputs, all_targets = zip(*batches, strict=True)
+            self._losses.append(torch.stack(losses).to(self._dtype))
+            targets = torch.cat(all_targets)
+            weights = target_weights(self._loss_fn, targets)
+            if weights is None:
+                self._weights.append(torch.full_like(self._losses[-1], len(targets) / len(losses)))
+            else:
+                self._weights.append(weights.view(len(losses), -1).sum(1).to(self._dtype))
+            outputs = torch.cat(all_outputs) if isinstance(all_outputs[0], torch.Tensor) else None
+            if outputs is not None and has_classes(outputs, targets) and outputs.shape[1] > 1:
+                kept = is_kept(self._loss_fn, targets)
+                right = torch.count_nonzero((outputs.argmax(1) == targets) & kept)
+                self._answers.append(torch.stack([right, torch.count_nonzero(kept)]).to(self._dtype))
         self._aside.clear()
+        self._numbers_aside = 0
 
     def _read(self) -> None:
         """Read the numbers from the device, all in one transfer, and add them to the sums."""
@@ -221,3 +216,8 @@ class Totals:
         self._batches_read = self.batches
         for read in (self._losses, self._weights, self._answers, self._rates):
             read.clear()
+
+
+def _shapes(batch: tuple[torch.Tensor, Any, torch.Tensor]) -> Any:
+    _, outputs, targets = batch
+    return (outputs.shape if isinstance(outputs, torch.Tensor) else None, targets.shape)

@@ -15,7 +15,7 @@ from course_utils.arguments import check_device, check_optimizer, check_options
 from course_utils.device import move_to
 from course_utils.distributed import is_shared, share_buffers
 from course_utils.divided import Together, is_divided, own_part, refuse_whole
-from course_utils.losses import LossFunction, check_labels, compute_loss, loss_weight
+from course_utils.losses import CheckedLoss, LossFunction, loss_weight
 from course_utils.metrics import Metrics
 from course_utils.modes import modes_kept
 from course_utils.predicting import alone
@@ -87,6 +87,7 @@ def train_epoch(
     autocast = _autocast(device, amp_dtype)
     if totals is None:
         totals = Totals(loss_fn, metrics, device, "the epoch" if epoch is None else f"epoch {epoch}")
+    compute_loss = CheckedLoss(loss_fn, totals.where)
     together = None
     if is_shared(model):
         refuse_whole(loader)
@@ -135,7 +136,7 @@ def train_epoch(
                     sums = together.weigh(weight, samples)
             with autocast:
                 outputs = model(inputs)
-                loss = _loss(loss_fn, outputs, labels, targets, totals)
+                loss = compute_loss(outputs, targets, labels, totals.batches + 1)
             objective = loss
             if accumulate > 1 or together is not None:
                 if together is not None:
@@ -185,6 +186,7 @@ def evaluate(
     autocast = _autocast(device, amp_dtype)
     where = "the evaluation" if epoch is None else f"the evaluation after epoch {epoch}"
     totals = Totals(loss_fn, metrics, device, where)
+    compute_loss = CheckedLoss(loss_fn, where)
     model, own = alone(model, loader, device)
     # no_grad, not inference_mode: a tensor that the model or a metric keeps from here can still be trained with.
     with modes_kept(model), torch.no_grad():
@@ -193,18 +195,10 @@ def evaluate(
             inputs, targets = move_to(inputs, device), move_to(labels, device)
             with autocast:
                 outputs = model(inputs)
-                loss = _loss(loss_fn, outputs, labels, targets, totals)
+                loss = compute_loss(outputs, targets, labels, totals.batches + 1)
             if not (isinstance(own, Together) and own.spare):
                 totals.add(loss, outputs, targets)
     return totals.result(divided=divided)
-
-
-def _loss(loss_fn: LossFunction, outputs: Any, labels: Any, targets: Any, totals: Totals) -> torch.Tensor:
-    """Return the loss of the batch after those in ``totals``; ``labels`` are the targets before they were moved."""
-    batch = totals.batches + 1
-    if targets is not labels:
-        check_labels(loss_fn, outputs, labels, batch, totals.where)
-    return compute_loss(loss_fn, outputs, targets, batch, totals.where)
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
