@@ -8,10 +8,11 @@ from course_utils.callbacks import EarlyStopping, WeightAverage
 from course_utils.cards import write_model_card
 from course_utils.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from course_utils.confusion import ConfusedPair, confusion_matrix, most_confused
-from course_utils.data import ImageData, ImageDataset, load_dataset
+from course_utils.data import ImageData, load_dataset
 from course_utils.device import get_device, move_to, seed_everything
 from course_utils.fitting import fit
 from course_utils.history import History
+from course_utils.image_dataset import ImageDataset
 from course_utils.image_list import ImageTxtDataset
 from course_utils.loaders import Loaders, make_loader, make_loaders
 from course_utils.models import MLP, SmallCNN, count_parameters, summarize

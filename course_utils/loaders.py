@@ -14,9 +14,10 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from course_utils.data import ImageData, ImageDataset
+from course_utils.data import ImageData
 from course_utils.distributed import rank, world_size
 from course_utils.divided import DividedBatches
+from course_utils.image_dataset import ImageDataset
 
 
 class Loaders(NamedTuple):

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from course_utils import MLP, CheckpointError, make_loader, predict
+from course_utils import MLP, CheckpointError, ImageDataset, make_loader, predict
 from course_utils.bundles import Bundle, Description, load_bundle, save_bundle
-from course_utils.data import ImageDataset
 
 DESCRIPTION = Description(
     architecture="SmallCNN",
