@@ -105,6 +105,7 @@ def test_wrong_answers_get_another_hint(exercise: Exercise, capsys: pytest.Captu
         assert "\n" not in said
 
 
-def test_every_wrong_answer_belongs_to_an_exercise() -> None:
-    written = {(notebook, name) for notebook, exercises in WRONG.items() for name in exercises}
-    assert written == {(exercise.notebook[3:], exercise.name) for exercise in EXERCISES}
+def test_every_answer_belongs_to_an_exercise_and_every_exercise_has_both_kinds() -> None:
+    for answers in (WRONG, RIGHT):
+        written = {(notebook, name) for notebook, exercises in answers.items() for name in exercises}
+        assert written == {(exercise.notebook[3:], exercise.name) for exercise in EXERCISES}

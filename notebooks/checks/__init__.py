@@ -61,6 +61,7 @@ def pair(result: Any) -> tuple[Any, Any] | None:
 def as_number(found: Any) -> float | None:
     """Return a float, tensor or array of one value as a float, or None if ``found`` is something else."""
     try:
+        found = found.detach() if isinstance(found, torch.Tensor) else found
         return None if isinstance(found, (bool, str)) else float(found)
     except (TypeError, ValueError, RuntimeError):
         return None
