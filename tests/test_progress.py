@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
 
-from tests.notebook_files import NOTEBOOKS, ROOT, source_cells
+from tests.notebook_files import NOTEBOOKS, ROOT, cells, source_cells
 from tests.test_exercises import EXERCISES
 from tools.notebooks import convert, execute
 
@@ -165,6 +165,12 @@ def test_all_exercises_are_found_under_their_headings() -> None:
         assert f"### {one.heading}\n" in before or exercise.name == "diagnosis"
     assert len({one.name for one in found}) == len(found)
     assert len({(one.notebook, one.heading) for one in found}) == len(found)
+
+
+def test_the_committed_picture_has_as_many_exercises() -> None:
+    outputs = [output for cell in cells("00_quickstart", "code") for output in cell["outputs"]]
+    alts = [output["metadata"]["image/png"]["alt"] for output in outputs if "image/png" in output.get("data", {})]
+    assert alts[-1].startswith(f"0 of {len(EXERCISES)} exercises solved"), "run make notebooks ONLY=00"
 
 
 def test_the_picture_shows_every_exercise_and_nothing_twice(file: Path, drawn: list[tuple[Figure, str]]) -> None:
