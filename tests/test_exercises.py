@@ -1,8 +1,10 @@
 """Every exercise three ways: the folded solution passes, the stub gets its hint, wrong answers get other hints."""
 
 import ast
+import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,8 +67,16 @@ def verdict(exercise: Exercise, answer: str, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: f"{exercise.notebook[:2]}-{exercise.name}")
-def test_solution_passes(exercise: Exercise, capsys: pytest.CaptureFixture[str]) -> None:
-    assert verdict(exercise, exercise.solution, capsys).startswith("Correct. ")
+def test_solution_passes_and_is_remembered(
+    exercise: Exercise, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "progress.json"))
+    said = verdict(exercise, exercise.solution, capsys)
+    assert said.startswith("Correct. ")
+    assert "\n" not in said
+    (solved,) = json.loads((tmp_path / "progress.json").read_text(encoding="utf-8"))
+    assert f"{solved}(" in "\n".join(cell.source for cell in source_cells(exercise.notebook))
+    assert solved.partition(".")[2] == exercise.name
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: f"{exercise.notebook[:2]}-{exercise.name}")
@@ -95,6 +105,7 @@ def test_wrong_answers_get_another_hint(exercise: Exercise, capsys: pytest.Captu
         assert "\n" not in said
 
 
-def test_every_wrong_answer_belongs_to_an_exercise() -> None:
-    written = {(notebook, name) for notebook, exercises in WRONG.items() for name in exercises}
-    assert written == {(exercise.notebook[3:], exercise.name) for exercise in EXERCISES}
+def test_every_answer_belongs_to_an_exercise_and_every_exercise_has_both_kinds() -> None:
+    for answers in (WRONG, RIGHT):
+        written = {(notebook, name) for notebook, exercises in answers.items() for name in exercises}
+        assert written == {(exercise.notebook[3:], exercise.name) for exercise in EXERCISES}

@@ -1,6 +1,7 @@
 """Instant checks of the "Your turn" exercises, one module for each notebook.
 
-A check looks at an answer and prints one line: that it is correct, or what is wrong and a hint. It never raises.
+A check looks at an answer and prints one line: that it is correct, or what is wrong and a hint. It never raises. What
+is correct is noted in a file of the learner's own, see ``progress``; ``show_progress()`` shows it.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from checks.progress import remember, show_progress
+
+__all__ = ["Untouched", "as_number", "as_table", "call", "check", "pair", "show_progress"]
 
 
 def check(stub_hint: str, praise: str) -> Callable[[Callable[..., str | None]], Callable[..., None]]:
@@ -28,6 +33,8 @@ def check(stub_hint: str, praise: str) -> Callable[[Callable[..., str | None]], 
             except (Exception, SystemExit) as error:
                 problem = f"your code raised {type(error).__name__}: {error}"
             print(f"Not yet: {problem}".replace("\n", " ") if problem else f"Correct. {praise}")
+            if not problem:
+                remember(f"{find_problem.__module__.rpartition('.')[2]}.{find_problem.__name__}")
 
         return checked
 
@@ -54,6 +61,7 @@ def pair(result: Any) -> tuple[Any, Any] | None:
 def as_number(found: Any) -> float | None:
     """Return a float, tensor or array of one value as a float, or None if ``found`` is something else."""
     try:
+        found = found.detach() if isinstance(found, torch.Tensor) else found
         return None if isinstance(found, (bool, str)) else float(found)
     except (TypeError, ValueError, RuntimeError):
         return None

@@ -56,7 +56,14 @@ def pictures(cls: Callable[..., Any]) -> str | None:
     if length != 3:
         return f"three images, but len() says {length}. Hint: return len(self.images)."
     for index in range(3):
-        item = call(dataset.__getitem__, index)
+        try:
+            item = call(dataset.__getitem__, index)
+        except TypeError as error:
+            if "NoneType" not in str(error):
+                raise
+            return (
+                f"without a transform, item {index} raises a TypeError: {error}. Hint: if self.transform is not None."
+            )
         if pair(item) is None:
             return f"an item is a {type(item).__name__}. Hint: return image, label."
         image, label = item

@@ -1,75 +1,14 @@
 """Checks of notebook 04."""
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
 from checks import as_number, call, check
-
-
-def _batch(answers: list[int], targets: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return logits whose argmax are ``answers``, and the targets."""
-    return torch.nn.functional.one_hot(torch.tensor(answers), 5).float() * 2 - 1, torch.tensor(targets)
-
-
-@check(
-    "exact_accuracy still returns nothing. Hint: add up right answers and samples, divide once.",
-    "Each sample counts once, whatever the batches.",
-)
-def exact_accuracy(function: Callable[..., Any]) -> str | None:
-    """Batches of 8, 8 and 2: 6, 7 and 1 right."""
-    targets = [0, 1, 2, 3, 4, 0, 1, 2]
-    batches = [
-        _batch([1, 2, 2, 3, 4, 0, 1, 2], targets),
-        _batch([1, 1, 2, 3, 4, 0, 1, 2], targets),
-        _batch([4, 1], [0, 1]),
-    ]
-    given = [(logits.clone(), labels.clone()) for logits, labels in batches]
-    found = as_number(call(function, given))
-    if found is None:
-        return "one number is wanted. Hint: return right / samples."
-    if math.isnan(found):
-        return "it gives nan. Hint: count with sums, right and samples, and divide once at the end."
-    if abs(found - 14 / 18) < 1e-6:
-        if len(given) != 3 or not all(
-            torch.equal(left, kept)
-            for pair, kept_pair in zip(given, batches, strict=True)
-            for left, kept in zip(pair, kept_pair, strict=True)
-        ):
-            return "the batches are not the same after the call. Hint: only read them, in a loop."
-        alone = as_number(call(function, [_batch([4, 4], [0, 1])]))
-        return None if alone == 0 else f"for a single batch with no right answer it gives {alone}. Hint: start from 0."
-    others = {
-        (6 / 8 + 7 / 8 + 1 / 2)
-        / 3: "is the mean of the batches' accuracies. Hint: add up counts, divide once at the end.",
-        14: "is the number of right answers. Hint: divide by the number of samples.",
-        1400 / 18: "is a percentage. Hint: return the share from 0 to 1.",
-        14 / 3: "is the mean number of right answers in a batch. Hint: divide by the samples, not by the batches.",
-        14 / 24: "counts the short batch as a full one. Hint: add up len(targets).",
-        14 / 16: "divides by two batches of 8. Hint: the short last batch counts too, add up len(targets).",
-        4 / 18: "is the share of wrong answers. Hint: == finds the right ones.",
-        6 / 8: "is the accuracy of the first batch alone. Hint: is `return` inside the loop?",
-        13 / 16: "leaves out the last batch. Hint: the short last batch counts too.",
-        1 / 2: "is the accuracy of the last batch. Hint: add up over all batches.",
-        1 / 18: "counts the last batch alone as right. Hint: +=, and start from 0 before the loop.",
-        0: "is no share of 14 of 18. Hint: divide with /, not with //.",
-    }
-    for value, said in others.items():
-        if abs(found - value) < 1e-5:
-            return f"{found:.4g} {said}"
-    if abs(found - 14 / 18) < 5e-3:
-        return f"it gives {found:.6g}, that is 14 / 18 rounded. Hint: return right / samples as it is."
-    answers, labels = torch.cat([logits for logits, _ in batches]).argmax(1), torch.cat([b for _, b in batches])
-    balanced = sum((answers == labels)[labels == c].double().mean().item() for c in range(5)) / 5
-    if abs(found - balanced) < 1e-5:
-        return f"{found:.3f} is the mean over the classes. Hint: each sample counts once, whatever its class."
-    if found > 1 or found < 0:
-        return (
-            f"14 of 18 answers are right, but it gives {found:.3f}, no share from 0 to 1. Hint: return right / samples."
-        )
-    return f"14 of 18 answers are right, {14 / 18:.3f}, but it gives {found:.3f}. Hint: argmax goes along the classes, dim=1."
 
 
 @check(
@@ -114,6 +53,70 @@ def images_needed(function: Callable[..., Any]) -> str | None:
         if abs(found - 1.96**2 * accuracy * (1 - accuracy) / half_width**2) <= 1:
             return said + "use the argument z, not a fixed 1.96."
         return said + "n = z**2 * accuracy * (1 - accuracy) / half_width**2, rounded up."
+    return None
+
+
+class _Net(nn.Sequential):
+    """A norm layer and Dropout between two linear layers; the norm layer has seen other data than it will be asked about."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.Linear(6, 3))
+        generator = torch.Generator().manual_seed(0)
+        for tensor in self.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+
+
+@check(
+    "ask still returns nothing. Hint: eval() and no_grad around model(images), and then the modes as they were.",
+    "The answer of evaluation mode, and no trace of the question.",
+)
+def ask(function: Callable[..., Any]) -> str | None:
+    """A model in training, one in evaluation, and two whose parts differ."""
+    images = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
+    for asleep, what in (
+        ((), "a model in training mode"),
+        (("", "0", "1", "2", "3"), "a model in evaluation mode"),
+        (("1",), "a model in training mode with BatchNorm in evaluation mode"),
+        (("", "0", "1", "3"), "a model in evaluation mode with Dropout in training mode"),
+    ):
+        model = _Net()
+        want = copy.deepcopy(model).eval()(images).detach()
+        for name, part in model.named_modules():
+            part.training = name not in asleep
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        try:
+            found = call(function, model, images.clone())
+            graphs = torch.is_grad_enabled()
+        finally:
+            torch.set_grad_enabled(True)
+        if problem := _asked_problem(found, want):
+            return problem
+        if not graphs:
+            return "gradients are switched off for good. Hint: with torch.no_grad(): switches them on again at its end."
+        if not all(parameter.requires_grad for parameter in model.parameters()):
+            return "the parameters have lost requires_grad, so nobody could train them. Hint: with torch.no_grad()."
+        if any(not torch.equal(before[name], tensor) for name, tensor in model.state_dict().items()):
+            return "the model has changed: the running statistics of BatchNorm moved. Hint: model.eval() before every call of it."
+        changed = [name for name, part in model.named_modules() if part.training == (name in asleep)]
+        if changed:
+            who, mode = changed[0] or "the model itself", "training" if changed[0] in asleep else "evaluation"
+            who = f"part {who!r}" if changed[0] else who
+            return f"after a call for {what}, {who} is in {mode} mode. Hint: note part.training of all model.modules(), and put it back."
+    return None
+
+
+def _asked_problem(found: Any, want: torch.Tensor) -> str | None:
+    if not isinstance(found, torch.Tensor):
+        return f"a {type(found).__name__} came back. Hint: return the logits, a tensor."
+    if found.shape != want.shape:
+        return f"five images and three classes give the shape {tuple(found.shape)}, not (5, 3). Hint: return the logits, all of them."
+    if torch.allclose(found, want.softmax(1), atol=1e-5):
+        return "these are probabilities. Hint: return the logits, without softmax."
+    if not torch.allclose(found, want, atol=1e-5):
+        return "these are not the logits of evaluation mode. Hint: model.eval() before you ask, for every model."
+    if found.requires_grad:
+        return "the logits hold a graph, and with it what backward would need. Hint: with torch.no_grad(), around the call."
     return None
 
 

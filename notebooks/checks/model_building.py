@@ -72,6 +72,8 @@ def repaired(cls: Callable[[], nn.Module]) -> str | None:
         return f"five images give logits of shape {tuple(logits.shape)}, not (5, 10). Hint: flatten(start_dim=1)."
     if torch.allclose(logits.exp().sum(dim=1), torch.ones(5), atol=1e-4):
         return "these are log-probabilities. Hint: return the logits, CrossEntropyLoss does the rest."
+    if torch.allclose(logits, expected.relu(), atol=1e-4):
+        return "no output is below 0, but logits may be. Hint: ReLU stands between the layers, not after the last one."
     if float(logits.min()) >= 0:
         return "no output is below 0: these are probabilities. Hint: return the logits as they are, CrossEntropyLoss does the rest."
     return (

@@ -10,65 +10,71 @@ from torch import nn
 
 from checks import Untouched, call, check
 
+# What was written, what counts of it, and what this one shows.
+Events = list[tuple[int, float]]
+LOGS: tuple[tuple[Events, Events, str], ...] = (
+    (
+        [(1, 0.9), (2, 0.7), (3, 0.8), (3, 0.6), (4, 0.65)],
+        [(1, 0.9), (2, 0.7), (3, 0.6), (4, 0.65)],
+        "a step that was written before is written anew, and the new value counts",
+    ),
+    (
+        [(10, 2.0), (20, 1.5), (30, 1.2), (40, 1.0), (20, 1.4), (30, 1.6)],
+        [(10, 2.0), (20, 1.4), (30, 1.6)],
+        "going back to step 20 makes all that was written from there on void, step 40 too",
+    ),
+    (
+        [(1, 5.0), (2, 4.0), (3, 3.0), (4, 2.0), (3, 3.5), (1, 4.5), (2, 4.25)],
+        [(1, 4.5), (2, 4.25)],
+        "after a second interruption, the same holds again",
+    ),
+    (
+        [(10, 1.0), (20, 0.5), (30, 0.4), (15, 0.9), (25, 0.8)],
+        [(10, 1.0), (15, 0.9), (25, 0.8)],
+        "the steps go back to one that was not there: compare steps, not places",
+    ),
+    ([(0, 3.0), (5, 2.0), (10, 2.5)], [(0, 3.0), (5, 2.0), (10, 2.5)], "without an interruption, all of it counts"),
+    ([(0, 3.0), (5, 2.0), (0, 2.5)], [(0, 2.5)], "back to step 0, nothing of what was before is left"),
+    ([], [], "nothing written, nothing to return"),
+)
+
 
 @check(
-    "running_mean still returns nothing. Hint: keep two sums, loss times size and size, and divide after each batch.",
-    "Every sample counts once, however large its batch.",
+    "one_curve still returns nothing. Hint: collect the pairs; before you add one, take off those with its step or a later one.",
+    "Each step once, and none of a training that was killed.",
 )
-def running_mean(function: Callable[..., Any]) -> str | None:
-    """Twelve batches of uneven size: more than the lesson's ten."""
-    losses = [1.0, 4.0, 9.0, 2.0, 3.0, 8.0, 5.0, 1.0, 6.0, 2.0, 7.0, 10.0]
-    sizes = [4, 2, 1, 1, 4, 2, 4, 1, 2, 4, 1, 3]
-    count = len(losses)
-    found = _entries(call(function, list(losses), list(sizes)))
-    if found is None:
-        return "a list is wanted, one mean for each batch. Hint: append the mean inside the loop."
-    if len(found) != count:
-        return f"{count} batches give {count} means, not {len(found)}. Hint: append once for each batch."
-    found = [float(value) for value in found]
-
-    def mean(first: int, after: int) -> float:
-        return sum(a * b for a, b in zip(losses[first:after], sizes[first:after], strict=True)) / sum(
-            sizes[first:after]
-        )
-
-    def is_like(values: list[float]) -> bool:
-        return all(math.isclose(a, b, rel_tol=1e-5) for a, b in zip(found, values, strict=True))
-
-    want = [mean(0, i + 1) for i in range(count)]
-    if is_like(want):
-        again = _entries(call(function, [3.0], [5]))
-        if again is not None and len(again) == 1 and float(again[0]) == 3.0:
-            return None
-        return f"for one batch with loss 3 it gives {again}. Hint: start both sums from 0."
-    sums = [mean(0, i + 1) * sum(sizes[: i + 1]) for i in range(count)]
-    if is_like([sum(losses[: i + 1]) / (i + 1) for i in range(count)]):
-        return "that is the mean of the batches: one sample counts like four. Hint: multiply each loss by its size."
-    if is_like(sums):
-        return "these are the sums. Hint: divide by the samples so far."
-    if is_like([value / sum(sizes) for value in sums]):
-        return "it divides by all samples from the start. Hint: divide by the samples so far."
-    if is_like([value / (i + 1) for i, value in enumerate(sums)]):
-        return "it divides by the number of batches. Hint: divide by the samples so far."
-    if is_like(losses):
-        return (
-            "these are the losses themselves. Hint: the sums must grow over the batches; set them to 0 before the loop."
-        )
-    for last in range(2, count):
-        if is_like([mean(max(0, i + 1 - last), i + 1) for i in range(count)]):
-            return f"it looks at the last {last} batches alone. Hint: over all batches so far, from 0 to i."
-        if is_like([mean(i - i % last, i + 1) for i in range(count)]):
-            return f"it starts anew every {last} batches. Hint: over all batches so far, from 0 to i."
-    place = next(i for i in range(count) if not math.isclose(found[i], want[i], rel_tol=1e-5))
-    said = f"entry {place} is {found[place]:.7g}, not {want[place]:.7g}, for losses {losses} and sizes {sizes}."
-    return f"{said} Hint: the second entry is (1 * 4 + 4 * 2) / 6."
-
-
-def _entries(found: Any) -> list[Any] | None:
-    """Return a list, tuple, generator or one-dimensional tensor or array as a list, None for anything else."""
-    if getattr(found, "ndim", 1) != 1 or isinstance(found, (str, dict)) or not isinstance(found, Iterable):
-        return None
-    return list(found)
+def one_curve(function: Callable[..., Any]) -> str | None:
+    """Steps written twice, steps that only the killed training reached, two interruptions, none, and no events."""
+    for events, want, hint in LOGS:
+        given = list(events)
+        try:
+            found = call(function, given)
+            pairs = [(int(step), float(value)) for step, value in (found.items() if isinstance(found, dict) else found)]
+        except Untouched:
+            if events == LOGS[0][0]:
+                raise
+            return f"for {events} it returns nothing. Hint: every way through the function needs a return."
+        except (TypeError, ValueError):
+            return "a list of pairs is wanted. Hint: return [(step, value), ...]."
+        if given != events:
+            return "events has changed after the call. Hint: build a new list, and leave theirs as it is."
+        if isinstance(found, dict) and pairs == want:
+            return "it is a dictionary. Hint: return list(curve.items())."
+        if pairs == want:
+            continue
+        said = f"for {events} it gives {pairs}, not {want}. Hint: "
+        if pairs == events:
+            return said + f"nothing was taken out, but {hint}."
+        if pairs == sorted(events):
+            return said + "sorting hides where the steps go back; the order of writing tells what counts."
+        if len({step for step, _ in pairs}) < len(pairs):
+            return said + "a step is in it twice; the later one counts."
+        if pairs == sorted(dict(reversed(events)).items()):
+            return said + "the value that was written last counts, not the first."
+        if pairs == sorted(dict(events).items()):
+            return said + "steps that only the killed training reached do not count; a dictionary keeps them."
+        return said + f"{hint}."
+    return None
 
 
 @check(

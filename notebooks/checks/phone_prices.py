@@ -10,58 +10,64 @@ from checks import as_table, call, check, pair
 
 
 @check(
-    "standardise still returns nothing. Hint: uncomment the three lines and see which rows the mean comes from.",
-    "The statistics come from the training part, and nothing is divided by 0.",
+    "stratified still returns nothing. Hint: for each class find its rows, shuffle them, and cut them in two.",
+    "Each class in its share, each row once, and a seed repeats it.",
 )
-def standardise(function: Callable[..., Any]) -> str | None:
-    """Two parts with quite different means; then a constant column."""
-    train = torch.tensor([[1.0, 10.0], [3.0, 30.0], [5.0, 20.0], [7.0, 60.0]])
-    val = torch.tensor([[101.0, 0.0], [103.0, 90.0]])
-    given = train.clone(), val.clone()
-    parts = pair(call(function, *given))
-    if parts is None:
-        return "two tensors are wanted. Hint: return train, val."
-    found = [as_table(part) for part in parts]
-    if found[0] is None or found[1] is None or found[0].shape != train.shape or found[1].shape != val.shape:
-        return "the parts do not have their shapes any more. Hint: .mean(dim=0) is one number for each column."
-    if not (torch.equal(given[0], train) and torch.equal(given[1], val)):
-        return "train or val have changed after the call. Hint: -= and /= write into the argument."
-    mean, std = train.mean(dim=0).double(), train.std(dim=0).double()
-    population = train.std(dim=0, correction=0).double()
-    if any(bool(torch.allclose((train - mean) / s, found[0], atol=1e-2)) for s in (std, population)):
-        if any(bool(torch.allclose((val - mean) / s, found[1], atol=1e-2)) for s in (std, population)):
-            return _constant(function)
-        if found[1].mean(dim=0).abs().max() < 1e-3:
-            return "the validation part got its own mean. Hint: use the mean and std of train for both."
-        return "the validation part is wrong. Hint: (val - mean) / std, with mean and std of train."
-    both = torch.cat([train, val]).double()
-    if torch.allclose((train - both.mean(dim=0)) / both.std(dim=0), found[0], atol=1e-2):
-        return "the mean comes from both parts, so the validation part leaks. Hint: train.mean(dim=0)."
-    leaks = (both.mean(dim=0), std), (both.mean(dim=0), population), (mean, both.std(dim=0))
-    if any(torch.allclose((train - m) / s, found[0], atol=1e-2) for m, s in leaks):
-        return "one of mean and std comes from both parts: still a leak. Hint: train.mean(dim=0) and train.std(dim=0)."
-    if torch.allclose((train - train.mean()) / train.std(), found[0].float(), atol=1e-2):
-        return "one mean was taken over the whole table. Hint: dim=0 gives one for each column."
-    if torch.allclose(train - mean, found[0], atol=1e-2):
-        return "the spread is still that of the raw columns. Hint: divide by std."
-    return "the training part should have mean 0 and spread 1 in each column. Hint: (train - mean) / std."
+def stratified(function: Callable[..., Any]) -> str | None:
+    """Three classes of 40, 20 and 10 rows in a mixed order; two classes with other numbers; what a seed does."""
+    order = torch.randperm(70, generator=torch.Generator().manual_seed(1))
+    cases = (
+        (torch.repeat_interleave(torch.tensor([0, 1, 2]), torch.tensor([40, 20, 10]))[order], 0.2),
+        (torch.tensor([7, 3, 3, 7, 3, 3, 7, 3, 3, 3, 7, 3]), 0.3),  # of 8 and of 4 rows: 2.4 and 1.2
+        (torch.tensor([1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1]), 0.4),  # of 7 and of 4 rows: 2.8 and 1.6
+    )
+    for y, share in cases:
+        torch.manual_seed(0)
+        given = y.clone()
+        parts = pair(call(function, given, share))
+        if parts is None:
+            return "two tensors are wanted. Hint: return train, test."
+        rows = [as_table(part) for part in parts]
+        if rows[0] is None or rows[1] is None or rows[0].ndim != 1 or rows[1].ndim != 1:
+            return "two tensors of row numbers are wanted. Hint: torch.cat makes one of a list of tensors."
+        if problem := _split_problem(rows[0].tolist(), rows[1].tolist(), y, share):
+            return problem
+        if not torch.equal(given, y):
+            return "y has changed after the call. Hint: only read it."
+    y, share = cases[0]
+    drawn = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        drawn.append({int(row) for row in call(function, y.clone(), share)[1]})
+    if drawn[0] == drawn[2]:
+        return "two seeds give the same test rows: nothing is drawn. Hint: rows[torch.randperm(len(rows))], before the cut."
+    if drawn[0] != drawn[1]:
+        return "after the same torch.manual_seed, another split comes out. Hint: draw with torch.randperm."
+    return None
 
 
-def _constant(function: Callable[..., Any]) -> str | None:
-    """A column that is 5 in training; in validation 5 too, and then something else."""
-    train = torch.tensor([[1.0, 5.0], [2.0, 5.0]])
-    for value in (5.0, 7.0):
-        parts = pair(call(function, train.clone(), torch.tensor([[1.5, value]])))
-        found = [part for part in map(as_table, parts or ()) if part is not None]
-        if [tuple(part.shape) for part in found] != [(2, 2), (1, 2)]:
-            return "beside a constant column, the shapes change. Hint: the column stays; put 1 where std is 0."
-        first, second = found
-        if not (torch.isfinite(first).all() and torch.isfinite(second).all()) or second.abs().max() > 1e30:
-            return "a constant column becomes nan or huge, because its std is 0. Hint: put 1 where std is 0, before dividing."
-        if first[:, 1].abs().max() > 1e-3 or (value == 5 and second[:, 1].abs().max() > 1e-3):
-            return "a constant column should become zeros. Hint: subtract the mean, divide by 1 where std is 0."
-        if second[:, 0].abs().max() > 1e-3 or not 0.7 < first[1, 0] < 1.01:
-            return "beside a constant column, the others have changed. Hint: replace std only where it is 0."
+def _split_problem(train: list[float], test: list[float], y: torch.Tensor, share: float) -> str | None:
+    every, count = set(range(len(y))), len(y)
+    if len(train) == len(test) == count:
+        return "both parts have an entry for each row: those are masks. Hint: return row numbers, torch.nonzero(mask).flatten()."
+    if not set(train + test) <= every:
+        return f"{min(set(train + test) - every):g} is no row of a table of {count}. Hint: rows[torch.randperm(len(rows))]."
+    if both := set(train) & set(test):
+        return f"row {min(both):g} is in both parts. Hint: rows[:n] and rows[n:], of the same shuffled rows; places within a class are not row numbers."
+    if len(set(train + test)) < len(train + test):
+        return "a row is there twice. Hint: go through y.unique(), each class once."
+    if missing := every - set(train + test):
+        return f"{len(missing)} of {count} rows are in neither part. Hint: train is all that test leaves, rows[n:]."
+    if len(test) > len(train):
+        return f"the test part has {len(test)} of {count} rows. Hint: return train, test, in this order; `share` is that of the test part."
+    for label in y.unique().tolist():
+        rows = torch.nonzero(y == label).flatten().tolist()
+        found, want = sum(row in rows for row in test), round(len(rows) * share)
+        if found != want:
+            hint = "cut each class by itself, not the whole table"
+            if abs(found - len(rows) * share) < 1:
+                hint = "round(n * share), neither int() nor ceil"
+            return f"of {len(rows)} rows of class {label}, {found} are in the test part, not {want}. Hint: {hint}."
     return None
 
 

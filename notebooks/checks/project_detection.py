@@ -237,16 +237,17 @@ def _wrong_ap(found: float, hits: list[bool], truths: int) -> str:
     precision = [r / (place + 1) for place, r in enumerate(right)]
     recall = [r / truths for r in right]
 
-    def at(points: int, *, later: bool) -> float:
+    def at(points: int, *, later: bool, more: float = 0.0) -> float:
         values = []
         for point in range(points):
-            reached = [p for p, r in zip(precision, recall, strict=True) if r >= point / (points - 1)]
+            reached = [p for p, r in zip(precision, recall, strict=True) if r >= point / (points - 1) + more]
             values.append((max(reached) if later else reached[0]) if reached else 0.0)
         return sum(values) / points
 
     guesses = (
         (_ap(hits, sum(hits)), "recall is hits / truths, and truths that were never found count, too."),
         (at(101, later=False), "take the best precision at this recall or later, not that of the first such place."),
+        (at(101, later=True, more=1e-9), "a recall that is reached exactly counts: >=, not >."),
         (at(11, later=True), "that is the mean over 11 points (VOC 2007); 101 are wanted."),
         (
             sum(p for p, hit in zip(precision, hits, strict=True) if hit) / truths,

@@ -1,7 +1,7 @@
 """Checks of notebook 11."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import Any
 
@@ -141,6 +141,8 @@ def freeze(function: Callable[[nn.Sequential], Any]) -> str | None:
     found = call(function, net)
     if isinstance(found, nn.Module):
         return "a module was returned. Hint: return list(net[1].parameters())."
+    if not isinstance(found, Iterable):
+        return f"a {type(found).__name__} came back, no list. Hint: list(net[1].parameters()), with the brackets of the call."
     parameters = list(found)
     if not all(isinstance(parameter, torch.Tensor) for parameter in parameters):
         return "the list must hold parameters. Hint: parameters(), not named_parameters()."

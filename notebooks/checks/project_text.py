@@ -240,6 +240,7 @@ def _precision_problem(found: float, candidate: list[str], reference: list[str],
         return said + "these are two different pairs. Hint: use tuples of tokens, not joined text."
     if candidate == ["cat", "the"]:
         return said + "the order inside an n-gram counts. Hint: use tuples, neither sets nor sorted words."
+    short = (_grams(candidate[:-1], n) & _grams(reference[:-1], n)).total() / max(1, mine.total() - 1)
     words = (_grams(candidate, 1) & _grams(reference, 1)).total() / len(candidate)
     others = (
         (
@@ -259,6 +260,7 @@ def _precision_problem(found: float, candidate: list[str], reference: list[str],
         (common, "that is the number of common n-grams. Hint: divide by the number of the candidate's."),
         (100 * want, "that is a percentage. Hint: return the share from 0 to 1."),
         (common / len(candidate), "it divides by the number of tokens. Hint: there are len - n + 1 n-grams."),
+        (short, "the last n-gram of each is left out. Hint: range(len(tokens) - n + 1)."),
         (words, "these are single words. Hint: runs of n tokens are wanted."),
     )
     for value, hint in others:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from checks import call, check
+from checks import as_number, call, check
 
 
 class _BrightestRow(nn.Module):
@@ -54,7 +54,7 @@ def name_of(function: Callable[..., Any]) -> str | None:
     "This is what evaluate counts, batch by batch.",
 )
 def accuracy(function: Callable[..., Any]) -> str | None:
-    """Three of four answers are right."""
+    """Three of four answers are right; then two of five, in two classes."""
     logits = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [1.0, 0.0, 0.5], [0.0, 0.0, 9.0]])
     targets = torch.tensor([0, 1, 2, 2])
     try:
@@ -65,15 +65,19 @@ def accuracy(function: Callable[..., Any]) -> str | None:
         return f"the shapes do not fit ({error}). Hint: argmax(dim=1) gives one class for each sample."
     if isinstance(result, torch.Tensor) and result.numel() != 1:
         return f"accuracy returned {result.numel()} numbers, not one. Hint: take the mean over the samples."
-    found = float(result)
+    found = as_number(result)
+    if found is None:
+        return f"accuracy returned {result!r}, not a number. Hint: return the share alone."
     hints = {
         3.0: "3 is the number of right answers. Hint: divide it by the number of samples.",
         75.0: "75 is a percentage. Hint: return the share from 0 to 1; formatting belongs to the print.",
         0.25: "0.25 is the share of wrong answers. Hint: compare with ==.",
-        0.0: "3 of 4 answers are right, but accuracy is 0. Hint: // drops the fraction, / keeps it.",
+        0.0: "3 of 4 answers are right, but accuracy is 0. Hint: argmax gives places, max gives values; // drops the fraction.",
     }
-    if abs(found - 0.75) <= 1e-6:
-        return None
-    return hints.get(
-        found, f"3 of 4 answers are right, but accuracy returned {found:g}. Hint: are both sides of shape (samples,)?"
-    )
+    if abs(found - 0.75) > 1e-6:
+        said = f"3 of 4 answers are right, but accuracy returned {found:g}. Hint: are both sides of shape (samples,)?"
+        return hints.get(found, said)
+    again = as_number(call(function, torch.eye(2)[[0, 1, 1, 0, 1]], torch.tensor([0, 0, 0, 1, 1])))
+    if again is None or abs(again - 0.4) > 1e-6:
+        return f"2 of 5 answers in two classes are right, but accuracy returned {again}. Hint: take all sizes from the tensors."
+    return None

@@ -1,53 +1,55 @@
 """Checks of notebook 16."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
+
+import torch
 
 from checks import as_number, as_table, call, check, pair
 
 
 @check(
-    "mean_of_all still returns nothing. Hint: mean times samples is a sum; add up the sums, then divide once.",
-    "Each sample counts the same, whoever had it.",
+    "loss_factors still returns nothing. Hint: what share of the batch has a process, and by what does the mean divide?",
+    "Each sample counts the same, whoever has it.",
 )
-def mean_of_all(function: Callable[..., Any]) -> str | None:
-    """Unequal parts, one process without samples, and one process alone."""
-    means, samples = [0.5, 1.25, 2.0], [100, 60, 40]
-    given = list(means), list(samples)
-    found = as_number(call(function, *given))
-    if found is None:
-        return "one number is wanted. Hint: the sum over all processes, divided by all samples."
-    want = 205 / 200
-    others = {
-        205.0: "that is the sum over all samples. Hint: divide it by sum(samples).",
-        205 / 3: "the sum was divided by the number of processes. Hint: divide by sum(samples).",
-        3.75: "that is the sum of the means. Hint: a mean counts as often as it has samples.",
-        3.75 / 200: "the means were added as they are. Hint: mean * count first.",
-        1.25: "that is the mean of the means, as if all had as many samples. Hint: weigh by samples.",
-        0.5: "that is the mean of the first process alone. Hint: go through all of them.",
-    }
-    if not abs(found - want) < 1e-6:
-        for value, said in others.items():
-            if abs(found - value) < 1e-6:
-                return f"it gives {found:g}, not {want:g}: {said}"
-        return f"it gives {found:g}, not {want:g}. Hint: sum(mean * count) / sum(samples)."
-    if given != (means, samples):
-        return "means or samples have changed after the call. Hint: build a new list, do not write into theirs."
-    found = as_number(call(function, [2.0, math.nan, 1.0], [30, 0, 10]))
-    if found is None or not abs(found - 1.75) < 1e-6:
-        hint = "nan * 0 is nan, so leave out those with 0 samples."
-        if found is not None and math.isfinite(found):
-            hint = "its nan is no 0 and no 1; leave it out, and divide by the samples of all."
-        return f"where one process has no sample it gives {found}, not 1.75. Hint: {hint}"
-    found = as_number(call(function, [math.nan, 1.0], [5, 10]))
-    if found is None or not math.isnan(found):
-        return f"a nan of five real samples must be seen, but it gives {found}. Hint: leave out by count == 0, not by isnan."
-    found = as_number(call(function, [0.25], [8]))
-    if found is None or not abs(found - 0.25) < 1e-6:
-        return f"one process alone has the mean 0.25, but it gives {found}. Hint: take the number of processes from the lists."
+def loss_factors(function: Callable[..., Any]) -> str | None:
+    """Parts of three and one, equal parts, a process without samples, three unequal parts, one process alone."""
+    for samples in ([3, 1], [2, 2], [3, 0, 1], [100, 60, 40], [8]):
+        given, processes, total = list(samples), len(samples), sum(samples)
+        want = [count * processes / total for count in samples]
+        try:
+            found = as_table(call(function, given))
+        except ZeroDivisionError:
+            return f"for {samples} it divides by zero. Hint: multiply by the samples of a process, and divide by those of all."
+        if found is None or found.shape != (processes,):
+            return f"for {samples}, {processes} numbers are wanted. Hint: a list, with one factor for each process."
+        if given != samples:
+            return "samples has changed after the call. Hint: build a new list, and leave theirs as it is."
+        if _same(found, want):
+            continue
+        shown = "[" + ", ".join(f"{value:.4g}" for value in found.tolist()) + "]"
+        said = f"for {samples} it gives {shown}, not {[round(value, 4) for value in want]}. Hint: "
+        if _same(found, [count / total for count in samples]):
+            return (
+                said + "those are the shares; the mean divides by the number of processes as well, so bring it along."
+            )
+        if _same(found, samples):
+            return said + "those are the samples; divide by all of them, times the number of processes."
+        if _same(found, [1.0] * processes):
+            return said + "with 1 for all, the one sample counts as much as the three: a mean of means."
+        if _same(found, [total / processes / count if count else 0.0 for count in samples]):
+            return said + "upside down: more samples, larger factor."
+        if _same(found, [count / max(samples) for count in samples]):
+            return said + "divide by the mean number of samples, not by the largest."
+        if _same(found, [count * 2 / total for count in samples]):
+            return said + "take the number of processes from the list; there are not always two."
+        return said + "share of the batch, times the number of processes."
     return None
+
+
+def _same(found: torch.Tensor, want: Sequence[float]) -> bool:
+    return bool(torch.allclose(found, torch.tensor(want, dtype=torch.float64), atol=1e-5))
 
 
 @check(
@@ -119,8 +121,9 @@ def _division_problem(parts: list[tuple[int, int]], rows: int, workers: int, set
     "Now you know what to rent.",
 )
 def most_machines(function: Callable[..., Any]) -> str | None:
-    """A limit inside the range, none at all, and one that is never reached."""
+    """A limit that is never reached, one inside the range, and none at all."""
     cases = (
+        ((1.0, 100e6, 1.25e9, 0.5), 64, "all 64 have an efficiency of 0.86"),
         ((0.1, 100e6, 1.25e9, 0.3995), 16, "16 have an efficiency of 0.4, 17 have 0.399"),
         ((0.1, 100e6, 125e6, 0.4), 1, "even two machines have an efficiency of 0.11"),
         ((0.1, 100e6, 12.5e9, 0.8), 64, "all 64 have an efficiency of 0.86"),
@@ -138,6 +141,8 @@ def most_machines(function: Callable[..., Any]) -> str | None:
         hint = "step / (step + traffic) >= minimum, with traffic = 2 * (n - 1) / n * size / bandwidth."
         if want == 1:
             hint = "start from 1, and raise it only where the efficiency is enough."
+        elif want == 2 and found == 1:
+            hint = "an efficiency of exactly the minimum is enough: >=."
         elif found == 65 or found == 63:
             hint = "the largest that may be tried is 64: range(2, 65)."
         elif found > 64:
@@ -148,12 +153,14 @@ def most_machines(function: Callable[..., Any]) -> str | None:
             hint = "do not stop at the first number that is efficient enough; the largest is wanted."
         elif found == _largest(step, size, bandwidth, minimum, 1.0):
             hint = "the ring sends the gradients twice: 2 * (n - 1) / n."
-        elif found == _largest(step, 8 * size, bandwidth, minimum, 2.0):
+        elif found > 1 and found == _largest(step, 8 * size, bandwidth, minimum, 2.0):
             hint = "the bandwidth is in bytes a second already."
+        elif found == 7 and want == 64:
+            hint = "a step takes as long as before on each machine: the batch grows, so do not divide step."
         elif found == _largest(step, size, bandwidth, minimum, 2.0, delay=50e-6):
             hint = "the lesson's efficiency counts 50 microseconds a message unless told otherwise: delay=0."
         elif found == 1:
-            hint = "1 is right only if 2 are less efficient; is the comparison >=, and the right way round?"
+            hint = "1 is right only if 2 are less efficient: their traffic is 2 * (2 - 1) / 2 times size / bandwidth."
         return f"for {arguments} it gives {int(found)}, not {want}: {said}. Hint: {hint}"
     return None
 

@@ -14,13 +14,15 @@ from checks import Untouched, call, check, pair
     "Exact, whatever the size of the last batch.",
 )
 def epoch_numbers(function: Callable[..., Any]) -> str | None:
-    """Three batches, the last one short."""
+    """Three batches, the last one short; then other sizes."""
     found = pair(call(function, [(1.0, 32, 32), (2.0, 16, 32), (9.0, 0, 11)]))
     if found is None:
         return "two numbers are wanted. Hint: return loss, accuracy."
     loss, accuracy = map(float, found)
     if abs(loss - 4) < 1e-6:
         return "4 is the mean of the batch means: the 11 samples count as much as 32. Hint: multiply by samples first."
+    if abs(loss - 48 / 75) < 1e-6 and abs(accuracy - 195 / 75) < 1e-6:
+        return "they are the wrong way round. Hint: return loss, accuracy."
     if abs(loss - 9) < 1e-6:
         return "9 is the loss of the last batch. Hint: add up the losses of all batches."
     if abs(loss - 195 / 75) > 1e-6:
@@ -31,6 +33,9 @@ def epoch_numbers(function: Callable[..., Any]) -> str | None:
         return "64 is a percentage. Hint: return the share from 0 to 1."
     if abs(accuracy - 48 / 75) > 1e-6:
         return f"48 of 75 answers are right, but the accuracy is {accuracy:g}. Hint: divide by all samples."
+    again = pair(call(function, [(0.5, 1, 1), (2.0, 5, 7)]))
+    if again is None or abs(float(again[0]) - 14.5 / 8) > 1e-6 or abs(float(again[1]) - 6 / 8) > 1e-6:
+        return f"for [(0.5, 1, 1), (2.0, 5, 7)] it gives {again}, not (1.8125, 0.75). Hint: take all numbers from the triples."
     return None
 
 
@@ -111,6 +116,10 @@ def momentum_step(function: Callable[..., Any]) -> str | None:
             if torch.allclose(velocity, expected, atol=1e-6):
                 continue
             return f"the velocity after step {number} is {velocity.tolist()}, not {expected.tolist()}. Hint: return the *new* velocity, without lr in it."
+        if torch.allclose(velocity, parameter.detach(), atol=1e-6) and torch.allclose(weight, expected, atol=1e-6):
+            return "they are the wrong way round. Hint: return the new weight, the new velocity."
+        if torch.allclose(velocity, (1 - momentum) * gradient, atol=1e-6):
+            return "the gradient was multiplied by 1 - momentum, as Adam does it. Hint: here it is added as it is."
         if number == 1 and torch.allclose(weight, before):
             return "the first step went nowhere. Hint: the weight moves along the *new* velocity."
         if torch.allclose(weight - before, before - parameter.detach(), atol=1e-6):

@@ -326,6 +326,12 @@ def _wrong_pairs(mean: float, error: float, a: torch.Tensor, b: torch.Tensor) ->
         return "it divides by n. Hint: by the root of n."
     if _near(error, differences.std(unbiased=False).item() / n**0.5):
         return "the std divides by n. Hint: torch.std as it is divides by n - 1."
+    if _near(error, spread / (n - 1) ** 0.5):
+        return "it divides by the root of n - 1. Hint: the std has done that already; by the root of n."
+    if _near(error, spread**2 / n):
+        return "that is the variance of the mean. Hint: take its root."
+    if _near(error, 1.96 * spread / n**0.5):
+        return "that is half of an interval. Hint: one standard error is wanted, without 1.96."
     if _near(error, (a.var().item() / n + b.var().item() / n) ** 0.5):
         return "that adds the spreads of A and B, which the seeds cause in both. Hint: the std of the differences."
     if _near(error, (b.sort().values - a.sort().values).std().item() / n**0.5):

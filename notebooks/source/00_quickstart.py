@@ -213,9 +213,38 @@ print(f"Same answers as before saving? {torch.allclose(again.logits, logits, ato
 # %% [markdown]
 # ## Your turn
 #
-# ### 1. The name of one image
-# Write a function that takes a trained model, **one** image (C, H, W) and the class names, and returns the name of the
-# class the model finds. Run the cell, then the check below it; change it and run both again until it is correct.
+# ### 1. Accuracy by hand
+# Write a function that takes logits, a float tensor (samples, classes), and targets, a tensor of class numbers
+# (samples,), and returns the share of right answers, from 0 to 1. Run the cell, then the check below it; change it and
+# run both again until it is correct.
+
+
+# %% tags=["exercise"]
+def accuracy(logits, targets):
+    # your code here
+    ...
+
+
+# %% tags=["check"]
+from checks import quickstart
+
+quickstart.accuracy(accuracy)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def accuracy(logits, targets):
+#     return (logits.argmax(dim=1) == targets).float().mean().item()
+# ```
+#
+# The largest logit of each row is the answer: `dim=1` goes along the classes.
+# </details>
+
+# %% [markdown]
+# ### 2. The name of one image
+# Write a function that takes a trained model, **one** image, a tensor (C, H, W), and the list of class names, and
+# returns the name of the class the model finds, a string.
 
 
 # %% tags=["exercise"]
@@ -225,8 +254,6 @@ def name_of(model, image, class_names):
 
 
 # %% tags=["check"]
-from checks import quickstart
-
 quickstart.name_of(name_of)
 
 # %% [markdown]
@@ -247,30 +274,16 @@ quickstart.name_of(name_of)
 # </details>
 
 # %% [markdown]
-# ### 2. Accuracy by hand
-# Write a function that takes logits (samples, classes) and targets (samples,) and returns the share of right answers,
-# from 0 to 1.
+# ### How far are you?
+# An answer that was correct once is remembered, from every notebook: its name and the day, in the file `progress.json`
+# beside the notebooks, which never leaves this machine (on Colab it lasts as long as the runtime). To begin anew, delete
+# that file. The call below, in any notebook after its setup cell, draws all exercises of the course, and fills the marks
+# of those you have solved.
 
+# %%
+from checks import show_progress
 
-# %% tags=["exercise"]
-def accuracy(logits, targets):
-    # your code here
-    ...
-
-
-# %% tags=["check"]
-quickstart.accuracy(accuracy)
-
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# ```python
-# def accuracy(logits, targets):
-#     return (logits.argmax(dim=1) == targets).float().mean().item()
-# ```
-#
-# The largest logit of each row is the answer: `dim=1` goes along the classes.
-# </details>
+show_progress()
 
 # %% [markdown]
 # ## Recap

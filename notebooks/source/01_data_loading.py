@@ -840,7 +840,8 @@ else:
 # ## Your turn
 #
 # ### 1. How many batches?
-# Write a function that says how many batches a loader gives, without making one.
+# Write a function that takes the number of samples, the batch size and `drop_last`, and returns how many batches a loader
+# would give, an int, without making one. `drop_last=True` leaves a short last batch out.
 
 
 # %% tags=["exercise"]
@@ -916,8 +917,8 @@ data_loading.pictures(Pictures)
 
 # %% [markdown]
 # ### 3. Standardise without a leak
-# Write a function that takes training and test features, two float tensors (N, F), and returns both standardised,
-# column by column.
+# Write a function that takes training and test features, two float tensors (N, F) and (M, F), and returns both as a
+# pair, standardised column by column, with statistics that you would have before the test data comes.
 
 
 # %% tags=["exercise"]

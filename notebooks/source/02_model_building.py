@@ -587,7 +587,8 @@ else:
 # ## Your turn
 #
 # ### 1. The size after a convolution
-# Write a function that returns the height (or width) of a convolution's output.
+# Write a function that takes the height (or width) of an image, and kernel size, stride and padding of a convolution, and
+# returns the height (or width) of its output: whole numbers in, a whole number out.
 
 
 # %% tags=["exercise"]
@@ -653,7 +654,9 @@ model_building.repaired(Repaired)
 
 # %% [markdown]
 # ### 3. Dropout by hand
-# Write dropout for training: each value becomes 0 with probability `p`, and the mean stays what it was.
+# Write dropout for training. It takes a float tensor of any shape and a `p` from 0 to below 1, and returns a new tensor of
+# that shape: each value is 0 with probability `p`, drawn anew in each call, and the others are scaled so that the mean
+# stays what it was on average.
 
 
 # %% tags=["exercise"]

@@ -656,7 +656,7 @@ for targets in (torch.full_like(cpu_labels, data.num_classes), cpu_labels.float(
 #
 # ### 1. Exact averages
 # A list holds one triple for each batch: its mean loss, its number of right answers, its number of samples. Return the
-# exact loss and accuracy of the epoch.
+# exact loss and accuracy of the epoch as a pair, the accuracy from 0 to 1.
 
 
 # %% tags=["exercise"]
@@ -686,7 +686,8 @@ training_loop.epoch_numbers(epoch_numbers)
 
 # %% [markdown]
 # ### 2. Put the steps in order
-# This function trains for one batch, or would, if its lines were in the right order and none were missing.
+# This function trains for one batch, or would, if its lines were in the right order and none were missing (two are). It
+# returns the loss before the step, a float. The model may come to it in evaluation mode.
 
 
 # %% tags=["exercise"]

@@ -985,39 +985,7 @@ show(
 # %% [markdown]
 # ## Your turn
 #
-# ### 1. Exact accuracy
-# A list holds pairs of logits (batch, classes) and targets (batch,), and the batches differ in size. Return the
-# accuracy over all samples, from 0 to 1.
-
-
-# %% tags=["exercise"]
-def exact_accuracy(batches):
-    # each batch is a pair (logits, targets)
-    ...
-
-
-# %% tags=["check"]
-from checks import evaluation
-
-evaluation.exact_accuracy(exact_accuracy)
-
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# ```python
-# def exact_accuracy(batches):
-#     right = samples = 0
-#     for logits, targets in batches:
-#         right += (logits.argmax(dim=1) == targets).sum().item()
-#         samples += len(targets)
-#     return right / samples
-# ```
-#
-# Two sums, one division, at the end.
-# </details>
-
-# %% [markdown]
-# ### 2. How many images?
+# ### 1. How many images?
 # You expect a model to be right with the share `accuracy`, and want to report it as plus or minus `half_width` (both
 # from 0 to 1). The half width is about `z * sqrt(accuracy * (1 - accuracy) / n)`. Return the smallest whole n for which
 # it is not larger than you want.
@@ -1030,6 +998,8 @@ def images_needed(accuracy, half_width, z=1.96):
 
 
 # %% tags=["check"]
+from checks import evaluation
+
 evaluation.images_needed(images_needed)
 
 # %% [markdown]
@@ -1043,6 +1013,42 @@ evaluation.images_needed(images_needed)
 # ```
 #
 # `ceil` rounds up: with one image fewer, the interval would be too wide. Half the width takes four times the images.
+# </details>
+
+# %% [markdown]
+# ### 2. Ask without leaving a trace
+# Write a function that takes a model and a batch of images and returns the logits, computed in evaluation mode and without
+# a graph. Afterwards everything is as it was before: each part of the model has its own mode again (some may have been in
+# training mode and some in evaluation mode), and whoever trains next gets gradients.
+
+
+# %% tags=["exercise"]
+def ask(model, images):
+    # your code here
+    ...
+
+
+# %% tags=["check"]
+evaluation.ask(ask)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# import torch
+#
+# def ask(model, images):
+#     modes = [(part, part.training) for part in model.modules()]
+#     model.eval()
+#     with torch.no_grad():
+#         logits = model(images)
+#     for part, mode in modes:
+#         part.training = mode
+#     return logits
+# ```
+#
+# `model.train()` at the end would wake up a BatchNorm that was frozen on purpose, and a model that only answers. `evaluate`
+# puts the modes back in a `finally`, so that they are right after an error, too.
 # </details>
 
 # %% [markdown]

@@ -748,7 +748,8 @@ print("version and revision are in it:", torch.__version__ in text and "git revi
 # ## Your turn
 #
 # ### 1. A snapshot
-# Write a function that returns the weights of a model as they are now, so that more training does not change them.
+# Write a function that takes a model and returns a dictionary of its weights and buffers as they are now, one that
+# `load_state_dict` takes and that more training does not change.
 
 
 # %% tags=["exercise"]

@@ -816,14 +816,14 @@ print("too small levels off high:", min(last["model too small"]) > 3 * healthy[1
 # %% [markdown]
 # ## Your turn
 #
-# ### 1. A running mean
-# `losses` is a list of mean losses, one for each batch, and `sizes` a list with the number of samples in each batch.
-# Return the list of running means: entry i is the mean loss of a sample over the batches 0 to i, all batches so far. (The
-# lesson's running loss starts anew every ten.)
+# ### 1. One curve after two interruptions
+# `events` is a list of pairs `(step, value)`, in the order in which they were written. Whenever the training was killed, it
+# was resumed from an earlier checkpoint: the steps go back, and what had been written for that step and for later ones does
+# not count any more. Return the list of pairs that count, with rising steps.
 
 
 # %% tags=["exercise"]
-def running_mean(losses, sizes):
+def one_curve(events):
     # your code here
     ...
 
@@ -831,22 +831,23 @@ def running_mean(losses, sizes):
 # %% tags=["check"]
 from checks import monitoring
 
-monitoring.running_mean(running_mean)
+monitoring.one_curve(one_curve)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def running_mean(losses, sizes):
-#     total, samples, means = 0.0, 0, []
-#     for loss, size in zip(losses, sizes, strict=True):
-#         total += loss * size
-#         samples += size
-#         means.append(total / samples)
-#     return means
+# def one_curve(events):
+#     curve = []
+#     for step, value in events:
+#         while curve and curve[-1][0] >= step:
+#             curve.pop()
+#         curve.append((step, value))
+#     return curve
 # ```
 #
-# Two sums, and one division for each entry.
+# A dictionary with one value for each step is not enough: steps that the killed training had reached, and the resumed one not
+# yet, would stay in it. This is what `purge_step` tells TensorBoard.
 # </details>
 
 # %% [markdown]

@@ -1243,43 +1243,7 @@ show(figure, alt=alt + "one for each seed, with their mean and its 95 percent in
 # %% [markdown]
 # ## Your turn
 #
-# ### 1. Warm-up, then half a wave
-# Write the factor for `LambdaLR` that rises as in the lesson, from `1 / warmup` at step 0 to 1 at step `warmup - 1`.
-# From step `warmup` on it falls along half a cosine wave: 1 at step `warmup`, 0 at step `total` and after it. With
-# `warmup=0` it only falls.
-
-
-# %% tags=["exercise"]
-def warmup_then_cosine(step, warmup, total):
-    # return a number from 0 to 1
-    ...
-
-
-# %% tags=["check"]
-from checks import training_well
-
-training_well.warmup_then_cosine(warmup_then_cosine)
-
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# ```python
-# import math
-#
-# def warmup_then_cosine(step, warmup, total):
-#     if step < warmup:
-#         return (step + 1) / warmup
-#     if step >= total:
-#         return 0.0
-#     share = (step - warmup) / (total - warmup)
-#     return 0.5 * (1 + math.cos(math.pi * share))
-# ```
-#
-# `share` is the part of the fall that is over. Without the second `if`, the wave would rise again after `total`.
-# </details>
-
-# %% [markdown]
-# ### 2. Two groups of parameters
+# ### 1. Two groups of parameters
 # Return a list of two dicts for an optimizer: first the parameters with two dimensions or more, with `weight_decay`;
 # then all others, with 0. Frozen parameters (`requires_grad` is False) belong into neither.
 
@@ -1291,6 +1255,8 @@ def parameter_groups(model, weight_decay):
 
 
 # %% tags=["check"]
+from checks import training_well
+
 training_well.parameter_groups(parameter_groups)
 
 # %% [markdown]
@@ -1311,7 +1277,7 @@ training_well.parameter_groups(parameter_groups)
 # </details>
 
 # %% [markdown]
-# ### 3. Clipping by hand
+# ### 2. Clipping by hand
 # `gradients` is a list of tensors of any shapes. Return a list of new tensors: if the norm of all of them together is
 # larger than `max_norm`, all are scaled by one number so that it becomes `max_norm`; otherwise they stay as they are.
 
@@ -1337,6 +1303,40 @@ training_well.clip_by_hand(clip_by_hand)
 # ```
 #
 # One norm and one factor for all: that keeps the direction of the step.
+# </details>
+
+# %% [markdown]
+# ### 3. Warm-up, then half a wave
+# Write the factor for `LambdaLR` that rises as in the lesson, from `1 / warmup` at step 0 to 1 at step `warmup - 1`.
+# From step `warmup` on it falls along half a cosine wave: 1 at step `warmup`, 0 at step `total` and after it. With
+# `warmup=0` it only falls.
+
+
+# %% tags=["exercise"]
+def warmup_then_cosine(step, warmup, total):
+    # return a number from 0 to 1
+    ...
+
+
+# %% tags=["check"]
+training_well.warmup_then_cosine(warmup_then_cosine)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# import math
+#
+# def warmup_then_cosine(step, warmup, total):
+#     if step < warmup:
+#         return (step + 1) / warmup
+#     if step >= total:
+#         return 0.0
+#     share = (step - warmup) / (total - warmup)
+#     return 0.5 * (1 + math.cos(math.pi * share))
+# ```
+#
+# `share` is the part of the fall that is over. Without the second `if`, the wave would rise again after `total`.
 # </details>
 
 # %% [markdown]

@@ -1197,7 +1197,41 @@ print("the same twelve as without interruption:", went_on == rates(tpe(42), n_tr
 # %% [markdown]
 # ## Your turn
 #
-# ### 1. A search space with conditions
+# ### 1. Is B better than A?
+# `a` and `b` are lists of accuracies of two configurations; entry i of both comes from seed i. Return the mean of the
+# differences `b - a` and the standard error of that mean: the spread of the differences (dividing by n - 1) over the
+# root of their number.
+
+
+# %% tags=["exercise"]
+def paired_difference(a, b):
+    # return mean, standard_error
+    ...
+
+
+# %% tags=["check"]
+from checks import tuning
+
+tuning.paired_difference(paired_difference)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# import torch
+#
+# def paired_difference(a, b):
+#     differences = torch.tensor(b) - torch.tensor(a)
+#     standard_error = differences.std() / len(differences) ** 0.5
+#     return differences.mean().item(), standard_error.item()
+# ```
+#
+# What a seed does to both configurations alike cancels in the difference. If the mean is closer to 0 than Student's
+# number of standard errors (3.18 for four seeds, 12.7 for two), these seeds cannot tell B from A.
+# </details>
+
+# %% [markdown]
+# ### 2. A search space with conditions
 # Ask the trial for a configuration and return it as a dict.
 # - `"learning_rate"`: from 1e-4 to 1e-1, on a log scale.
 # - `"optimizer"`: `"AdamW"` or `"SGD"`; for SGD alone also `"momentum"`, from 0.8 to 0.99, on a linear scale.
@@ -1212,8 +1246,6 @@ def suggest_network(trial):
 
 
 # %% tags=["check"]
-from checks import tuning
-
 tuning.suggest_network(suggest_network)
 
 # %% [markdown]
@@ -1238,7 +1270,7 @@ tuning.suggest_network(suggest_network)
 # </details>
 
 # %% [markdown]
-# ### 2. Cross-validation with the scaler inside
+# ### 3. Cross-validation with the scaler inside
 # `folds` is a list of pairs of index tensors, `(train_index, val_index)`. `score(X_train, y_train, X_val, y_val)`
 # trains a model and returns its accuracy. Standardise inside each fold (mean and standard deviation of each column,
 # with `unbiased=False`; a column that never changes becomes 0, not nan), and return the mean of the folds and their
@@ -1273,38 +1305,6 @@ tuning.cross_validate(cross_validate)
 # ```
 #
 # Everything that is computed from data happens after the split, with `train_index`.
-# </details>
-
-# %% [markdown]
-# ### 3. Is B better than A?
-# `a` and `b` are lists of accuracies of two configurations; entry i of both comes from seed i. Return the mean of the
-# differences `b - a` and the standard error of that mean: the spread of the differences (dividing by n - 1) over the
-# root of their number.
-
-
-# %% tags=["exercise"]
-def paired_difference(a, b):
-    # return mean, standard_error
-    ...
-
-
-# %% tags=["check"]
-tuning.paired_difference(paired_difference)
-
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# ```python
-# import torch
-#
-# def paired_difference(a, b):
-#     differences = torch.tensor(b) - torch.tensor(a)
-#     standard_error = differences.std() / len(differences) ** 0.5
-#     return differences.mean().item(), standard_error.item()
-# ```
-#
-# What a seed does to both configurations alike cancels in the difference. If the mean is closer to 0 than Student's
-# number of standard errors (3.18 for four seeds, 12.7 for two), these seeds cannot tell B from A.
 # </details>
 
 # %% [markdown]

@@ -1039,36 +1039,41 @@ print([line for line in card.read_text().splitlines() if line.startswith("#")])
 # %% [markdown]
 # ## Your turn
 #
-# ### 1. Find the leak
-# This function standardises two parts of a table, tensors of shape (rows, columns), and returns both. It leaks, and it
-# divides by zero where a column is constant. Return the parts as they should be: a constant column becomes zeros.
+# ### 1. A stratified split
+# `y` is a tensor of class numbers (rows,), `share` a number from 0 to 1. Return two tensors of row numbers, train and test:
+# each row in one of them, and of a class with `n` rows `round(n * share)` in the test part. Which ones, `torch.randperm`
+# draws, so that `torch.manual_seed` repeats the split.
 
 
 # %% tags=["exercise"]
-def standardise(train, val):
-    # everything = torch.cat([train, val])
-    # mean, std = everything.mean(dim=0), everything.std(dim=0)
-    # return (train - mean) / std, (val - mean) / std
+def stratified(y, share):
+    # return train, test
     ...
 
 
 # %% tags=["check"]
 from checks import phone_prices
 
-phone_prices.standardise(standardise)
+phone_prices.stratified(stratified)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def standardise(train, val):
-#     mean, std = train.mean(dim=0), train.std(dim=0)
-#     std[std == 0] = 1
-#     return (train - mean) / std, (val - mean) / std
+# import torch
+#
+# def stratified(y, share):
+#     train, test = [], []
+#     for label in y.unique():
+#         rows = torch.nonzero(y == label).flatten()
+#         rows = rows[torch.randperm(len(rows))]
+#         count = round(len(rows) * share)
+#         test.append(rows[:count])
+#         train.append(rows[count:])
+#     return torch.cat(train), torch.cat(test)
 # ```
 #
-# The validation part is treated with the numbers of the training part, so its own mean is not exactly 0. That is right:
-# one new phone has no mean either.
+# `rows` are numbers of the whole table, and `torch.randperm` gives places within the class: one indexes the other.
 # </details>
 
 # %% [markdown]

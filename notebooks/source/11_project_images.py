@@ -1163,46 +1163,7 @@ else:
 # %% [markdown]
 # ## Your turn
 #
-# ### 1. One line of a list
-# Write `parse_line(line)`: it takes one line of a list as a str and returns `(path, label)`, or None for an empty line and
-# for a comment. The path may hold spaces, or stand in double quotes. The line may end in `\r\n`. If there is no path, or the
-# label is no whole number from 0, raise a ValueError whose message holds the line.
-
-
-# %% tags=["exercise"]
-def parse_line(line):
-    """Return (path, label), or None if the line says nothing."""
-    ...
-
-
-# %% tags=["check"]
-from checks import project_images
-
-project_images.parse_line(parse_line)
-
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# ```python
-# def parse_line(line):
-#     line = line.strip()
-#     if not line or line.startswith("#"):
-#         return None
-#     path, _, label = line.rpartition(" ")
-#     path = path.strip()
-#     if len(path) > 1 and path[0] == path[-1] == '"':
-#         path = path[1:-1]
-#     if not path or not label.isdecimal():
-#         raise ValueError(f"not a path and a class number: {line!r}")
-#     return path, int(label)
-# ```
-#
-# `rpartition` splits at the last space, so that the others stay in the path. The label is tested before `int` is called:
-# `int` would take "-1" and "1_0".
-# </details>
-
-# %% [markdown]
-# ### 2. How far does a unit see?
+# ### 1. How far does a unit see?
 # The *receptive field* of a unit is the width of the square of input pixels that it depends on. Before the first layer it is
 # 1 pixel, and two neighbours are 1 pixel apart. A layer with kernel `k` and stride `s` widens it by `k - 1` times the
 # distance of its inputs, and multiplies that distance by `s`. Write `receptive_field(layers)` for a list of pairs
@@ -1216,6 +1177,8 @@ def receptive_field(layers):
 
 
 # %% tags=["check"]
+from checks import project_images
+
 project_images.receptive_field(receptive_field)
 
 # %% [markdown]
@@ -1235,7 +1198,7 @@ project_images.receptive_field(receptive_field)
 # </details>
 
 # %% [markdown]
-# ### 3. Frozen for good
+# ### 2. Frozen for good
 # Write `freeze(net)` for a network of two parts, as ours are: `net[0]` the features, `net[1]` the head. Afterwards a
 # training must not change anything in the features, and must train the head with its Dropout on. Return the parameters that
 # an optimizer should get, as a list.
@@ -1263,6 +1226,43 @@ project_images.freeze(freeze)
 # ```
 #
 # The order matters: `net.train()` after `net[0].eval()` would wake BatchNorm up again.
+# </details>
+
+# %% [markdown]
+# ### 3. One line of a list
+# Write `parse_line(line)`: it takes one line of a list as a str and returns `(path, label)`, or None for an empty line and
+# for a comment. The path may hold spaces, or stand in double quotes. The line may end in `\r\n`. If there is no path, or the
+# label is no whole number from 0, raise a ValueError whose message holds the line.
+
+
+# %% tags=["exercise"]
+def parse_line(line):
+    """Return (path, label), or None if the line says nothing."""
+    ...
+
+
+# %% tags=["check"]
+project_images.parse_line(parse_line)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def parse_line(line):
+#     line = line.strip()
+#     if not line or line.startswith("#"):
+#         return None
+#     path, _, label = line.rpartition(" ")
+#     path = path.strip()
+#     if len(path) > 1 and path[0] == path[-1] == '"':
+#         path = path[1:-1]
+#     if not path or not label.isdecimal():
+#         raise ValueError(f"not a path and a class number: {line!r}")
+#     return path, int(label)
+# ```
+#
+# `rpartition` splits at the last space, so that the others stay in the path. The label is tested before `int` is called:
+# `int` would take "-1" and "1_0".
 # </details>
 
 # %% [markdown]

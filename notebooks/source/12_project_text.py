@@ -610,7 +610,7 @@ print("and nan where there is no padding:", bool(swapped[sizes == batch.shape[1]
 # ### Mistake: the mean over padding
 # To get one vector for a whole sentence, people take the mean over its words, with `x.mean(dim=1)`. That divides by the
 # padded length, and adds whatever stands in the padding. A *masked mean* adds up the words and divides by their number
-# (the first exercise below).
+# (the second exercise below).
 
 # %%
 with torch.no_grad():
@@ -1492,37 +1492,7 @@ show(
 # %% [markdown]
 # ## Your turn
 #
-# ### 1. The masked mean
-# `states` of shape (batch, length, width), and `keep` of shape (batch, length), True at words and False at padding. Return
-# the mean over the words of each sentence, of shape (batch, width). What stands in the padding must not matter, not even
-# a nan.
-
-
-# %% tags=["exercise"]
-def masked_mean(states, keep):
-    # your code here
-    ...
-
-
-# %% tags=["check"]
-from checks import project_text
-
-project_text.masked_mean(masked_mean)
-
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# ```python
-# def masked_mean(states, keep):
-#     total = states.masked_fill(~keep[..., None], 0.0).sum(dim=1)
-#     return total / keep.sum(dim=1, keepdim=True)
-# ```
-#
-# `states * keep[..., None]` is right as well, unless there is a nan in the padding: 0 times nan is nan.
-# </details>
-
-# %% [markdown]
-# ### 2. A vocabulary
+# ### 1. A vocabulary
 # `sentences` is a list of lists of tokens. Return the list of words: `"<pad>"`, `"<unk>"`, then every word that occurs at least
 # `min_count` times, the most frequent first, equally frequent ones in alphabetical order.
 
@@ -1534,6 +1504,8 @@ def vocabulary(sentences, min_count):
 
 
 # %% tags=["check"]
+from checks import project_text
+
 project_text.vocabulary(vocabulary)
 
 # %% [markdown]
@@ -1549,6 +1521,34 @@ project_text.vocabulary(vocabulary)
 # ```
 #
 # The alphabetical order makes it repeatable: `set` and the order of the files would not.
+# </details>
+
+# %% [markdown]
+# ### 2. The masked mean
+# `states` of shape (batch, length, width), and `keep` of shape (batch, length), True at words and False at padding. Return
+# the mean over the words of each sentence, of shape (batch, width). What stands in the padding must not matter, not even
+# a nan.
+
+
+# %% tags=["exercise"]
+def masked_mean(states, keep):
+    # your code here
+    ...
+
+
+# %% tags=["check"]
+project_text.masked_mean(masked_mean)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def masked_mean(states, keep):
+#     total = states.masked_fill(~keep[..., None], 0.0).sum(dim=1)
+#     return total / keep.sum(dim=1, keepdim=True)
+# ```
+#
+# `states * keep[..., None]` is right as well, unless there is a nan in the padding: 0 times nan is nan.
 # </details>
 
 # %% [markdown]

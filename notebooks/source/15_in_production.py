@@ -1298,7 +1298,37 @@ in_production.psi_from_counts(psi_from_counts)
 # </details>
 
 # %% [markdown]
-# ### 2. Holm's correction
+# ### 2. The gate's sign test
+# Among the images on which two models differ, the candidate wins `wins` and loses `losses`. If each were a toss of a fair
+# coin, how likely would so many wins, *or more*, be? Without any difference, return 1.
+
+
+# %% tags=["exercise"]
+def sign_test(wins, losses):
+    # return a probability; math.comb(n, k) counts the ways to choose k of n
+    ...
+
+
+# %% tags=["check"]
+in_production.sign_test(sign_test)
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# import math
+#
+# def sign_test(wins, losses):
+#     tosses = wins + losses
+#     return sum(math.comb(tosses, k) for k in range(wins, tosses + 1)) / 2**tosses
+# ```
+#
+# With no toss at all, the sum is 1 and so is the bottom. `binomtest(wins, tosses, alternative="greater").pvalue` is the
+# same, but it raises an error where there is no toss.
+# </details>
+
+# %% [markdown]
+# ### 3. Holm's correction
 # Return the corrected p-values, in the order in which they came: the smallest times their number, the next one times one
 # less, and so on; none below a smaller one, none above 1.
 
@@ -1326,36 +1356,6 @@ in_production.corrected(corrected)
 # ```
 #
 # `least` carries the largest so far along, so that a larger p-value never ends up with a smaller corrected one.
-# </details>
-
-# %% [markdown]
-# ### 3. The gate's sign test
-# Among the images on which two models differ, the candidate wins `wins` and loses `losses`. If each were a toss of a fair
-# coin, how likely would so many wins, *or more*, be? Without any difference, return 1.
-
-
-# %% tags=["exercise"]
-def sign_test(wins, losses):
-    # return a probability; math.comb(n, k) counts the ways to choose k of n
-    ...
-
-
-# %% tags=["check"]
-in_production.sign_test(sign_test)
-
-# %% [markdown]
-# <details><summary>Solution</summary>
-#
-# ```python
-# import math
-#
-# def sign_test(wins, losses):
-#     tosses = wins + losses
-#     return sum(math.comb(tosses, k) for k in range(wins, tosses + 1)) / 2**tosses
-# ```
-#
-# With no toss at all, the sum is 1 and so is the bottom. `binomtest(wins, tosses, alternative="greater").pvalue` is the
-# same, but it raises an error where there is no toss.
 # </details>
 
 # %% [markdown]

@@ -1376,32 +1376,34 @@ workplace.cleanup()
 # %% [markdown]
 # ## Your turn
 #
-# ### 1. The mean over all processes
-# Each process has computed the mean loss of its samples. Return the mean over all samples. A process may have had none; its
-# mean is then `nan`.
+# ### 1. Uneven parts of a batch
+# `samples` is a list: how many samples of one batch each process has (some may have none). Each process computes the
+# gradient of *the mean loss of its samples, times a factor*, and then the plain mean of these gradients over all processes
+# is taken, as `DistributedDataParallel` does it. Return the list of the factors with which that mean is the gradient of the
+# mean loss of the whole batch; for a process without samples, 0.
 
 
 # %% tags=["exercise"]
-def mean_of_all(means, samples):
-    # two lists, one number for each process; return one number
+def loss_factors(samples):
+    # a list of whole numbers; return a list of the same length
     ...
 
 
 # %% tags=["check"]
 from checks import scaling_out
 
-scaling_out.mean_of_all(mean_of_all)
+scaling_out.loss_factors(loss_factors)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def mean_of_all(means, samples):
-#     parts = [mean * count for mean, count in zip(means, samples) if count > 0]
-#     return sum(parts) / sum(samples)
+# def loss_factors(samples):
+#     return [count * len(samples) / sum(samples) for count in samples]
 # ```
 #
-# `nan * 0` is `nan`, not 0: leave such a process out.
+# `count / sum(samples)` is a process's share of the batch. The plain mean divides by the number of processes afterwards, so
+# the factor brings that number along.
 # </details>
 
 # %% [markdown]

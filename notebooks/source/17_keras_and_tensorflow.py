@@ -1372,30 +1372,33 @@ print(f"{correct} of {len(y_test)} test images: {correct / len(y_test):.1%}")
 # %% [markdown]
 # ## Your turn
 #
-# ### 1. Carry a dense layer
-# The kernel of a Keras `Dense` layer that follows a `Flatten`, as a tensor of shape (height * width * channels, units). Return
-# the weight for `nn.Linear`, of shape (units, channels * height * width), in the order of `nn.Flatten`.
+# ### 1. When is BatchNorm ready?
+# In Keras' words, the average keeps the share `momentum` of itself in each step. Return the smallest number of steps after
+# which at least the share `share` of the average comes from batches, not from its start value.
 
 
 # %% tags=["exercise"]
-def dense_to_linear(kernel, channels, height, width):
+def steps_until(momentum, share):
     # your code here
     ...
 
 
 # %% tags=["check"]
-keras_twin.dense_to_linear(dense_to_linear)
+keras_twin.steps_until(steps_until)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def dense_to_linear(kernel, channels, height, width):
-#     blocks = kernel.reshape(height, width, channels, -1)
-#     return blocks.permute(3, 2, 0, 1).flatten(start_dim=1)
+# def steps_until(momentum, share):
+#     steps, left = 0, 1.0
+#     while 1 - left < share:
+#         left, steps = left * momentum, steps + 1
+#     return steps
 # ```
 #
-# The rows get back the sizes that they had before Keras' `Flatten`, then the axes go where PyTorch has them.
+# Or `math.ceil(math.log(1 - share) / math.log(momentum))`. With Keras' 0.99 it takes 230 batches until nine tenths of the
+# statistics are the data's: more than twelve epochs of `digits`. With 0.9 it takes 22.
 # </details>
 
 # %% [markdown]
@@ -1426,33 +1429,30 @@ keras_twin.cross_entropy(cross_entropy_by_hand)
 # </details>
 
 # %% [markdown]
-# ### 3. How long does BatchNorm's average need?
-# In Keras' words, the average keeps the share `momentum` of itself in each step. Return the smallest number of steps after
-# which at least the share `share` of the average comes from batches, not from its start value.
+# ### 3. Carry a dense layer
+# The kernel of a Keras `Dense` layer that follows a `Flatten`, as a tensor of shape (height * width * channels, units). Return
+# the weight for `nn.Linear`, of shape (units, channels * height * width), in the order of `nn.Flatten`.
 
 
 # %% tags=["exercise"]
-def steps_until(momentum, share):
+def dense_to_linear(kernel, channels, height, width):
     # your code here
     ...
 
 
 # %% tags=["check"]
-keras_twin.steps_until(steps_until)
+keras_twin.dense_to_linear(dense_to_linear)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def steps_until(momentum, share):
-#     steps, left = 0, 1.0
-#     while 1 - left < share:
-#         left, steps = left * momentum, steps + 1
-#     return steps
+# def dense_to_linear(kernel, channels, height, width):
+#     blocks = kernel.reshape(height, width, channels, -1)
+#     return blocks.permute(3, 2, 0, 1).flatten(start_dim=1)
 # ```
 #
-# Or `math.ceil(math.log(1 - share) / math.log(momentum))`. With Keras' 0.99 it takes 230 batches until nine tenths of the
-# statistics are the data's: more than twelve epochs of `digits`. With 0.9 it takes 22.
+# The rows get back the sizes that they had before Keras' `Flatten`, then the axes go where PyTorch has them.
 # </details>
 
 # %% [markdown]

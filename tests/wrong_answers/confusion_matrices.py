@@ -32,6 +32,12 @@ WRONG: dict[str, dict[str, str]] = {
         "def confusion(y_true, y_pred, classes):\n"
         "    y_true *= classes\n"
         "    return torch.bincount(y_true + y_pred, minlength=classes**2).view(classes, classes)": "have changed",
+        "def confusion(y_true, y_pred, classes):\n"
+        "    matrix = torch.zeros(classes, classes)\n"
+        "    for a, b in zip(y_true, y_pred):\n"
+        "        if a != b:\n"
+        "            matrix[a, b] += 1\n"
+        "    return matrix": r"add 1 to matrix\[true",
     },
     "macro_f1": {
         "def macro_f1(matrix):\n"
@@ -119,4 +125,49 @@ WRONG: dict[str, dict[str, str]] = {
         "            best, most = t, hits\n"
         "    scores.zero_()\n    return best": "have changed",
     },
+}
+
+# Right ones of another kind than the solution.
+RIGHT: dict[str, list[str]] = {
+    "confusion": [
+        "import numpy as np\n"
+        "def confusion(y_true, y_pred, classes):\n"
+        "    matrix = np.zeros((classes, classes), int)\n"
+        "    np.add.at(matrix, (y_true.numpy(), y_pred.numpy()), 1)\n"
+        "    return matrix",
+        "import torch\n"
+        "def confusion(y_true, y_pred, classes):\n"
+        "    one = torch.nn.functional.one_hot\n"
+        "    return one(y_true, classes).T @ one(y_pred, classes)",
+        "def confusion(y_true, y_pred, classes):\n"
+        "    return [[int(((y_true == a) & (y_pred == b)).sum()) for b in range(classes)] for a in range(classes)]",
+    ],
+    "macro_f1": [
+        "def macro_f1(matrix):\n"
+        "    tp = matrix.diagonal().double()\n"
+        "    precision, recall = (tp / matrix.sum(0)).nan_to_num(), (tp / matrix.sum(1)).nan_to_num()\n"
+        "    return (2 * precision * recall / (precision + recall)).nan_to_num().mean()",
+        "def macro_f1(matrix):\n"
+        "    total = 0\n"
+        "    for c in range(len(matrix)):\n"
+        "        tp = matrix[c, c].item()\n"
+        "        fp, fn = matrix[:, c].sum().item() - tp, matrix[c].sum().item() - tp\n"
+        "        total += 2 * tp / (2 * tp + fp + fn) if tp else 0\n"
+        "    return total / len(matrix)",
+    ],
+    "best_threshold": [
+        "import math\n"
+        "def best_threshold(scores, targets, min_precision):\n"
+        "    best = (0, -math.inf, math.inf)\n"
+        "    for t in set(scores.tolist()):\n"
+        "        hits = int(((scores >= t) & (targets == 1)).sum()); calls = int((scores >= t).sum())\n"
+        "        if hits >= min_precision * calls and hits:\n"
+        "            best = max(best, (hits, t, t))\n"
+        "    return best[2]",
+        "def best_threshold(scores, targets, min_precision):\n"
+        "    from sklearn.metrics import precision_recall_curve\n"
+        "    precision, recall, thresholds = precision_recall_curve(targets, scores)\n"
+        "    ok = [(r, t) for p, r, t in zip(precision, recall, thresholds) if p >= min_precision and r > 0]\n"
+        '    return float(max(ok)[1]) if ok else float("inf")',
+    ],
 }

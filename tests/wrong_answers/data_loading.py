@@ -23,6 +23,13 @@ WRONG: dict[str, dict[str, str]] = {
         "        self.images, self.labels = images, labels\n"
         "    def __len__(self):\n        return len(self.images)\n"
         "    def __getitem__(self, i):\n        return self.images[i] / 255, self.labels[i]": r"int\(self\.labels",
+        "class Pictures(Dataset):\n"
+        "    def __init__(self, images, labels, transform=None):\n"
+        "        self.images, self.labels, self.transform = images, labels, transform\n"
+        "    def __len__(self):\n"
+        "        return self.images.numel()\n"
+        "    def __getitem__(self, i):\n"
+        "        return self.transform(self.images[i] / 255), int(self.labels[i])": "return len",
     },
     "standardise": {
         "def standardise(train, test):\n    return (train - train.mean(0)) / train.std(0), test": "train is right, test is not",
@@ -36,5 +43,37 @@ WRONG: dict[str, dict[str, str]] = {
         "    both = torch.cat([train, test])\n"
         "    m, s = both.mean(0), both.std(0)\n    return (train - m) / s, (test - m) / s": "of train alone",
         "def standardise(train, test):\n    m = train.mean(0)\n    return train - m, test - m": "std",
+        "def standardise(train, test):\n"
+        "    m, s = train.mean(0), train.std(0)\n"
+        "    train -= m\n"
+        "    train /= s\n"
+        "    return train": "return the standardised train and test",
     },
+}
+
+# Right ones of another kind than the solution.
+RIGHT: dict[str, list[str]] = {
+    "count_batches": [
+        "def count_batches(samples, batch_size, drop_last=False):\n"
+        "    full, rest = divmod(samples, batch_size)\n"
+        "    return full + (rest > 0 and not drop_last)",
+    ],
+    "pictures": [
+        "import torch\n"
+        "class Pictures(torch.utils.data.Dataset):\n"
+        "    def __init__(self, images, labels, transform=None):\n"
+        "        self.data = torch.utils.data.TensorDataset(images, labels)\n"
+        "        self.transform = transform or (lambda x: x)\n"
+        "    def __len__(self):\n"
+        "        return len(self.data)\n"
+        "    def __getitem__(self, i):\n"
+        "        x, y = self.data[i]\n"
+        "        return self.transform(x / 255), y.item()",
+    ],
+    "standardise": [
+        "def standardise(train, test):\n"
+        "    from sklearn.preprocessing import StandardScaler\n"
+        "    scaler = StandardScaler().fit(train.numpy())\n"
+        "    return scaler.transform(train.numpy()), scaler.transform(test.numpy())",
+    ],
 }

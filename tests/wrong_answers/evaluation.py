@@ -1,49 +1,19 @@
 """Wrong answers to the exercises of notebook 04_evaluation, each with a pattern that its hint must match."""
 
 WRONG: dict[str, dict[str, str]] = {
-    "exact_accuracy": {
-        "def exact_accuracy(batches):\n"
-        "    return sum((a.argmax(1) == b).float().mean().item() for a, b in batches) / len(batches)": "mean of the batches",
-        "def exact_accuracy(batches):\n"
-        "    for logits, targets in batches:\n"
-        "        accuracy = (logits.argmax(1) == targets).float().mean()\n    return accuracy": "last batch",
-        "def exact_accuracy(batches):\n    return sum((a.argmax(1) == b).sum() for a, b in batches)": "divide by the number of samples",
-        "def exact_accuracy(batches):\n"
-        "    return 100 * sum((a.argmax(1) == b).sum() for a, b in batches) / sum(len(b) for a, b in batches)": "percentage",
-        "def exact_accuracy(batches):\n    return sum((a.argmax(1) == b).sum() for a, b in batches) / len(batches)": "not by the batches",
-        "def exact_accuracy(batches):\n"
-        "    size = len(batches[0][1])\n"
-        "    return sum((a.argmax(1) == b).sum() for a, b in batches) / (size * len(batches))": r"add up len\(targets\)",
-        "def exact_accuracy(batches):\n"
-        "    return sum((a.argmax(1) != b).sum() for a, b in batches) / sum(len(b) for a, b in batches)": "share of wrong",
-        "def exact_accuracy(batches):\n"
-        "    return sum((a.argmin(1) == b).sum() for a, b in batches) / sum(len(b) for a, b in batches)": "dim=1",
-        "def exact_accuracy(batches):\n"
-        "    return sum((a.argmax(0) == b).sum() for a, b in batches) / sum(len(b) for a, b in batches)": "raised RuntimeError",
-        "def exact_accuracy(batches):\n    return [(a.argmax(1) == b).sum() for a, b in batches]": "one number",
-        "def exact_accuracy(batches):\n"
-        "    right = samples = 0\n"
-        "    for a, b in batches:\n"
-        "        right += (a.argmax(1) == b).sum()\n        samples += len(b)\n"
-        "        return right / samples": "inside the loop",
-        "def exact_accuracy(batches):\n"
-        "    return sum((a.argmax(1) == b).sum() for a, b in batches[:1]) / len(batches[0][1])": "the first batch alone",
-        "def exact_accuracy(batches):\n"
-        "    return sum((a.argmax(1) == b).sum() for a, b in batches[:-1]) / 16": "short last batch counts too",
-        "def exact_accuracy(batches):\n"
-        "    a, b = torch.cat([a for a, _ in batches]).argmax(1), torch.cat([b for _, b in batches])\n"
-        "    return sum((a == b)[b == c].float().mean() for c in b.unique()) / len(b.unique())": "mean over the classes",
-        "def exact_accuracy(batches):\n    return float('nan')": "nan",
-        "def exact_accuracy(batches):\n"
-        "    return sum((a.argmax(1) == b).sum() for a, b in batches) // sum(len(b) for a, b in batches)": "not with //",
-        "def exact_accuracy(batches):\n"
-        "    right = sum((a.argmax(1) == b).sum().item() for a, b in batches)\n"
-        "    return round(right / sum(len(b) for a, b in batches), 4)": "0.7778, that is 14 / 18 rounded",
-        "def exact_accuracy(batches):\n"
-        "    right = samples = 0\n"
-        "    while batches:\n"
-        "        a, b = batches.pop()\n        right += (a.argmax(1) == b).sum()\n        samples += len(b)\n"
-        "    return right / samples": "not the same after the call",
+    "ask": {
+        "def ask(model, images):\n    with torch.no_grad():\n        return model(images)": "evaluation mode",
+        "def ask(model, images):\n    model.eval()\n    return model(images)": "no_grad",
+        "def ask(model, images):\n    model.eval()\n    with torch.no_grad():\n        return model(images)": "the model itself is in evaluation mode",
+        "def ask(model, images):\n    model.eval()\n    with torch.no_grad():\n        logits = model(images)\n    model.train()\n    return logits": "the model itself is in training mode",
+        "def ask(model, images):\n    mode = model.training\n    model.eval()\n    with torch.no_grad():\n        logits = model(images)\n    model.train(mode)\n    return logits": "part '1' is in training mode",
+        "def ask(model, images):\n    modes = [part.training for part in model.children()]\n    mode = model.training\n    model.eval()\n    with torch.no_grad():\n        logits = model(images)\n    for part, m in zip(model.children(), modes):\n        part.train(m)\n    model.train(mode)\n    return logits": "part '1' is in training mode",
+        "def ask(model, images):\n    modes = [(part, part.training) for part in model.modules()]\n    model.eval()\n    torch.set_grad_enabled(False)\n    logits = model(images)\n    for part, mode in modes:\n        part.training = mode\n    return logits": "switched off for good",
+        "def ask(model, images):\n    modes = [(part, part.training) for part in model.modules()]\n    model.eval().requires_grad_(False)\n    logits = model(images)\n    for part, mode in modes:\n        part.training = mode\n    return logits": "lost requires_grad",
+        "def ask(model, images):\n    modes = [(part, part.training) for part in model.modules()]\n    with torch.no_grad():\n        model(images)\n        logits = model.eval()(images)\n    for part, mode in modes:\n        part.training = mode\n    return logits": "statistics|evaluation mode",
+        "def ask(model, images):\n    model.eval()\n    with torch.no_grad():\n        return model(images).softmax(dim=1)": "probabilities",
+        "def ask(model, images):\n    model.eval()\n    with torch.no_grad():\n        return model(images).argmax(dim=1)": "all of them",
+        "def ask(model, images):\n    model.eval()\n    with torch.no_grad():\n        return model(images).tolist()": "a tensor",
     },
     "images_needed": {
         "def images_needed(accuracy, half_width, z=1.96):\n"
@@ -67,6 +37,12 @@ WRONG: dict[str, dict[str, str]] = {
         "    return int(z**2 * accuracy * (1 - accuracy) / half_width**2) + 1": r"not \+ 1",
         "def images_needed(accuracy, half_width, z=1.96):\n"
         "    return round(z**2 * accuracy * (1 - accuracy) / half_width**2 + 0.49)": "one image fewer",
+        "import math\n"
+        "def images_needed(accuracy, half_width, z=1.96):\n"
+        "    return math.ceil(z**2 * accuracy / half_width**2)": r"n = z\*\*2 \* accuracy \*",
+        "import math\n"
+        "def images_needed(accuracy, half_width, z=1.96):\n"
+        "    return math.ceil(z**2 * accuracy * (1 - accuracy) / half_width**2) + 1": r"n = z\*\*2 \* accuracy \*",
     },
     "calibration_error": {
         "def calibration_error(confidence, right, bins=10):\n"
@@ -116,5 +92,59 @@ WRONG: dict[str, dict[str, str]] = {
         "    n = torch.bucketize(confidence, torch.linspace(0, 1, bins + 1)[1:-1])\n"
         "    confidence -= right.float()\n"
         "    return sum(confidence[n == i].sum().abs() for i in n.unique()) / len(right)": "have changed",
+        "def calibration_error(confidence, right, bins=10):\n"
+        "    n = torch.bucketize(confidence, confidence.quantile(torch.linspace(0, 1, bins + 1)[1:-1]))\n"
+        "    return sum((confidence[n == i] - right[n == i].float()).sum().abs() for i in range(bins)).item() / len(right)": "in each bin",
     },
+}
+
+# Right ones of another kind than the solution.
+RIGHT: dict[str, list[str]] = {
+    "images_needed": [
+        "import math\n"
+        "def images_needed(accuracy, half_width, z=1.96):\n"
+        "    n = 1\n"
+        "    while z * math.sqrt(accuracy * (1 - accuracy) / n) > half_width:\n"
+        "        n += 1\n"
+        "    return n",
+        "import math\n"
+        "def images_needed(accuracy, half_width, z=1.96):\n"
+        "    return math.ceil(accuracy * (1 - accuracy) * (z / half_width) ** 2)",
+    ],
+    "ask": [
+        "import copy\n"
+        "import torch\n"
+        "def ask(model, images):\n"
+        "    with torch.no_grad():\n"
+        "        return copy.deepcopy(model).eval()(images)",
+        "import torch\n"
+        "@torch.inference_mode()\n"
+        "def ask(model, images):\n"
+        "    modes = {name: part.training for name, part in model.named_modules()}\n"
+        "    try:\n"
+        "        return model.eval()(images)\n"
+        "    finally:\n"
+        "        for name, part in model.named_modules():\n"
+        "            part.train(modes[name])",
+        "from course_utils.modes import modes_kept\n"
+        "def ask(model, images):\n"
+        "    with modes_kept(model), torch.no_grad():\n"
+        "        model.eval()\n"
+        "        return model(images)",
+    ],
+    "calibration_error": [
+        "import numpy as np\n"
+        "def calibration_error(confidence, right, bins=10):\n"
+        "    c, r = confidence.double().numpy(), right.numpy().astype(float)\n"
+        "    place = np.minimum((c * bins).astype(int), bins - 1)\n"
+        "    return np.abs(np.bincount(place, c - r, minlength=bins)).sum() / len(c)",
+        "def calibration_error(confidence, right, bins=10):\n"
+        "    from torchmetrics.functional.classification import binary_calibration_error\n"
+        "    edges, error = torch.linspace(0, 1, bins + 1), 0\n"
+        "    for low, high in zip(edges[:-1], edges[1:]):\n"
+        "        inside = (confidence > low) & (confidence <= high)\n"
+        "        if inside.sum() > 0:\n"
+        "            error += inside.float().mean() * (confidence[inside].mean() - right[inside].float().mean()).abs()\n"
+        "    return error",
+    ],
 }

@@ -158,8 +158,74 @@ WRONG = {
     },
 }
 RIGHT = {
-    "quantize_rows": [quant(scales="(weight.abs().amax(dim=1, keepdim=True) / top).clamp_min(1e-12)", fix="pass")],
+    "quantize_rows": [
+        quant(scales="(weight.abs().amax(dim=1, keepdim=True) / top).clamp_min(1e-12)", fix="pass"),
+        "import torch\n"
+        "def quantize_rows(weight, bits):\n"
+        "    top = 2 ** (bits - 1) - 1\n"
+        "    scales = (weight.abs().max(dim=1, keepdim=True).values / top)\n"
+        "    scales[scales == 0] = 1e-8\n"
+        "    return torch.round(weight / scales).clamp(-top, top).type(torch.int8), scales",
+        "import torch\n"
+        "def quantize_rows(weight, bits):\n"
+        "    top = (1 << (bits - 1)) - 1\n"
+        "    numbers, scales = [], []\n"
+        "    for row in weight:\n"
+        "        scale = float(row.abs().max()) / top or 1.0\n"
+        "        scales.append([scale])\n"
+        "        numbers.append([round(float(v) / scale) for v in row])\n"
+        "    return torch.tensor(numbers, dtype=torch.int8), torch.tensor(scales)",
+    ],
     "status_of": [
+        "import json\n"
+        "import numpy as np\n"
+        "def status_of(body, shape, most):\n"
+        "    try:\n"
+        '        content = json.loads(body.decode("utf-8"))\n'
+        "    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):\n"
+        "        return 400\n"
+        '    if not isinstance(content, dict) or list(content) != ["images"] or not isinstance(content["images"], list):\n'
+        "        return 422\n"
+        '    images = content["images"]\n'
+        "    if len(images) > most:\n"
+        "        return 413\n"
+        "    if not images:\n"
+        "        return 422\n"
+        "    for image in images:\n"
+        "        if not isinstance(image, list) or len(image) != shape[0]:\n"
+        "            return 422\n"
+        "        for channel in image:\n"
+        "            if not isinstance(channel, list) or len(channel) != shape[1]:\n"
+        "                return 422\n"
+        "            for row in channel:\n"
+        "                if not isinstance(row, list) or len(row) != shape[2]:\n"
+        "                    return 422\n"
+        "                for pixel in row:\n"
+        "                    if isinstance(pixel, bool) or not isinstance(pixel, int) or pixel not in range(256):\n"
+        "                        return 422\n"
+        "    return 200",
         status(errors="Exception").replace("json.loads(body)", "json.loads(body, parse_constant=lambda name: 1 / 0)"),
+    ],
+    "batches_of": [
+        "def batches_of(arrivals, most, wait):\n"
+        "    batches, number = [], 0\n"
+        "    while number < len(arrivals):\n"
+        "        end = number\n"
+        "        while end < len(arrivals) and end - number < most and arrivals[end] - arrivals[number] <= wait:\n"
+        "            end += 1\n"
+        "        batches.append(list(range(number, end)))\n"
+        "        number = end\n"
+        "    return batches",
+        "def batches_of(arrivals, most, wait):\n"
+        "    batch, start = [], None\n"
+        "    for number, time in enumerate(arrivals):\n"
+        "        if batch and (len(batch) >= most or time - start > wait):\n"
+        "            yield batch\n"
+        "            batch = []\n"
+        "        if not batch:\n"
+        "            start = time\n"
+        "        batch.append(number)\n"
+        "    if batch:\n"
+        "        yield batch",
     ],
 }

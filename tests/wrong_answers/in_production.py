@@ -91,6 +91,11 @@ def psi_from_counts(r, c):
         total += (q - p) * math.log(q / p)
     return total
 """: r"seven bins",
+        "import numpy as np\n"
+        "def psi_from_counts(reference_counts, current_counts):\n"
+        "    p, q = np.array(reference_counts, float) / sum(reference_counts), np.array(current_counts, float) / sum(current_counts)\n"
+        "    p, q = np.clip(p, 1e-4, None), np.clip(q, 1e-4, None)\n"
+        "    return ((q - p) * np.log(q / p)).sum()": "counts plus 0",
     },
     "corrected": {
         """
@@ -224,10 +229,22 @@ def sign_test(wins, losses):
     return norm.sf((wins - losses - 1) / (wins + losses) ** 0.5) if wins + losses else 1
 """: r"for 8 wins and 2 losses it gives 0\.0569",
         "def sign_test(wins, losses):\n    return wins, losses\n": r"one number is wanted",
+        "import math\n"
+        "def sign_test(wins, losses):\n"
+        "    n = wins + losses\n"
+        "    return 1 - 0.5 * (1 + math.erf((wins - n / 2) / math.sqrt(n / 2))) if n else 1.0": r"n is wins \+ losses",
     },
 }
 RIGHT = {
     "sign_test": [
+        "def sign_test(wins, losses):\n"
+        "    from scipy.stats import binomtest\n"
+        "    if wins + losses == 0:\n"
+        "        return 1.0\n"
+        '    return binomtest(wins, wins + losses, alternative="greater").pvalue',
+        "def sign_test(wins, losses):\n"
+        "    from scipy.stats import binom\n"
+        "    return binom.sf(wins - 1, wins + losses, 0.5)",
         """
 import math
 def sign_test(wins, losses):
@@ -241,15 +258,35 @@ def sign_test(wins, losses):
 """,
     ],
     "psi_from_counts": [
+        "import math\n"
+        "def psi_from_counts(reference_counts, current_counts):\n"
+        "    a = [c + 0.5 for c in reference_counts]\n"
+        "    b = [c + 0.5 for c in current_counts]\n"
+        "    return sum((x / sum(a) - y / sum(b)) * math.log((x / sum(a)) / (y / sum(b))) for x, y in zip(a, b))",
         """
 import torch
 def psi_from_counts(r, c):
     p, q = torch.tensor(r) + 0.5, torch.tensor(c) + 0.5
     p, q = p / p.sum(), q / q.sum()
     return ((p - q) * (p / q).log()).sum()
-"""
+""",
     ],
     "corrected": [
+        "def corrected(p_values):\n"
+        "    n = len(p_values)\n"
+        "    out = []\n"
+        "    for p in p_values:\n"
+        "        smaller = sorted(q for q in p_values if q <= p)\n"
+        "        out.append(min(1, max((n - i) * q for i, q in enumerate(smaller))))\n"
+        "    return out",
+        "import numpy as np\n"
+        "def corrected(p_values):\n"
+        "    p = np.asarray(p_values)\n"
+        "    order = p.argsort()\n"
+        "    held = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p)))).clip(max=1)\n"
+        "    out = np.empty_like(p)\n"
+        "    out[order] = held\n"
+        "    return out",
         """
 import numpy as np
 def corrected(p_values):
@@ -258,6 +295,6 @@ def corrected(p_values):
     out = np.empty_like(p)
     out[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
     return out
-"""
+""",
     ],
 }

@@ -135,6 +135,13 @@ def steps_until(momentum, share):
 
 RIGHT = {
     "dense_to_linear": [
+        "def dense_to_linear(kernel, channels, height, width):\n"
+        "    units = kernel.shape[1]\n"
+        "    return kernel.T.reshape(units, height, width, channels).permute(0, 3, 1, 2).reshape(units, -1)",
+        "import torch\n"
+        "def dense_to_linear(kernel, channels, height, width):\n"
+        "    order = torch.arange(height * width * channels).view(height * width, channels).T.flatten()\n"
+        "    return kernel[order].T",
         """
 import numpy as np
 def dense_to_linear(kernel, channels, height, width):
@@ -143,6 +150,11 @@ def dense_to_linear(kernel, channels, height, width):
 """,
     ],
     "cross_entropy": [
+        "import torch\n"
+        "def cross_entropy_by_hand(outputs, targets, from_logits):\n"
+        "    if from_logits:\n"
+        "        return (outputs.logsumexp(1) - outputs.gather(1, targets[:, None])[:, 0]).mean()\n"
+        "    return torch.nn.functional.nll_loss(outputs.log(), targets)",
         """
 from torch.nn import functional
 def cross_entropy_by_hand(outputs, targets, from_logits):
@@ -150,6 +162,12 @@ def cross_entropy_by_hand(outputs, targets, from_logits):
 """,
     ],
     "steps_until": [
+        "import math\n"
+        "def steps_until(momentum, share):\n"
+        "    n = 1\n"
+        "    while momentum ** n > 1 - share + 1e-12:\n"
+        "        n += 1\n"
+        "    return n",
         """
 import math
 def steps_until(momentum, share):

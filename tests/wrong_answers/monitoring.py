@@ -1,59 +1,19 @@
 """Wrong answers to the exercises of notebook 07_monitoring, each with a pattern that its hint must match."""
 
 WRONG: dict[str, dict[str, str]] = {
-    "running_mean": {
-        "def running_mean(losses, sizes):\n"
-        "    return [sum(losses[: i + 1]) / (i + 1) for i in range(len(losses))]": "multiply each loss by its size",
-        "def running_mean(losses, sizes):\n"
-        "    return sum(a * b for a, b in zip(losses, sizes)) / sum(sizes)": "a list is wanted",
-        "def running_mean(losses, sizes):\n"
-        "    total, out = 0, []\n"
-        "    for a, b in zip(losses, sizes):\n"
-        "        total += a * b\n"
-        "        out.append(total)\n"
-        "    return out": "divide by the samples so far",
-        "def running_mean(losses, sizes):\n"
-        "    total, out = 0, []\n"
-        "    for a, b in zip(losses, sizes):\n"
-        "        total += a * b\n"
-        "        out.append(total / sum(sizes))\n"
-        "    return out": "all samples from the start",
-        "def running_mean(losses, sizes):\n"
-        "    total, out = 0, []\n"
-        "    for i, (a, b) in enumerate(zip(losses, sizes), start=1):\n"
-        "        total += a * b\n"
-        "        out.append(total / i)\n"
-        "    return out": "number of batches",
-        "def running_mean(losses, sizes):\n"
-        "    out = []\n"
-        "    for a, b in zip(losses, sizes):\n"
-        "        total, samples = 0, 0\n"
-        "        total += a * b\n"
-        "        samples += b\n"
-        "        out.append(total / samples)\n"
-        "    return out": "before the loop",
-        "def running_mean(losses, sizes):\n    return [1.0]": "append once for each batch",
-        "def running_mean(losses, sizes):\n    return [0.0 for _ in losses]": "second entry",
-        "def running_mean(losses, sizes):\n    return ['a' for _ in losses]": "raised ValueError",
-        "def running_mean(losses, sizes):\n"
-        "    out = []\n"
-        "    for i in range(len(losses)):\n"
-        "        j = max(0, i - 3)\n"
-        "        pairs = list(zip(losses[j:i + 1], sizes[j:i + 1]))\n"
-        "        out.append(sum(a * b for a, b in pairs) / sum(b for _, b in pairs))\n"
-        "    return out": "the last 4 batches alone",
-        "def running_mean(losses, sizes):\n"
-        "    total, samples, out = 0, 0, []\n"
-        "    for i, (a, b) in enumerate(zip(losses, sizes)):\n"
-        "        if i % 10 == 0:\n            total, samples = 0, 0\n"
-        "        total += a * b\n        samples += b\n        out.append(total / samples)\n"
-        "    return out": "anew every 10 batches",
-        "import numpy as np\ndef running_mean(losses, sizes):\n"
-        "    return np.cumsum(losses) / np.arange(1, len(losses) + 1)": "multiply each loss by its size",
-        "def running_mean(losses, sizes):\n"
-        "    total, samples = 0, 0\n"
-        "    for a, b in zip(losses, sizes):\n"
-        "        total += a * b\n        samples += b + 0.0001\n        yield total / samples": r"entry 0 is 0\.999975, not 1,",
+    "one_curve": {
+        "def one_curve(events):\n    return events": "nothing was taken out",
+        "def one_curve(events):\n    return sorted(events)": "sorting hides",
+        "def one_curve(events):\n    return list(dict(events).items())": "a dictionary keeps them",
+        "def one_curve(events):\n    return dict(events)": "it is a dictionary",
+        "def one_curve(events):\n    seen, curve = set(), []\n    for step, value in events:\n        if step not in seen:\n            curve.append((step, value))\n            seen.add(step)\n    return curve": "written last counts",
+        "def one_curve(events):\n    curve = []\n    for step, value in events:\n        while curve and curve[-1][0] > step:\n            curve.pop()\n        curve.append((step, value))\n    return curve": "nothing was taken out",
+        "def one_curve(events):\n    curve = []\n    for step, value in events:\n        if curve and curve[-1][0] >= step:\n            curve.pop()\n        curve.append((step, value))\n    return curve": "twice|void",
+        "def one_curve(events):\n    curve = []\n    for step, value in events:\n        if curve and step <= curve[-1][0]:\n            curve = []\n        curve.append((step, value))\n    return curve": "the new value counts",
+        "def one_curve(events):\n    curve = []\n    for step, value in events:\n        steps = [s for s, _ in curve]\n        if step in steps:\n            curve = curve[: steps.index(step)]\n        curve.append((step, value))\n    return curve": "compare steps",
+        "def one_curve(events):\n    curve = [events[0]]\n    for step, value in events[1:]:\n        while curve and curve[-1][0] >= step:\n            curve.pop()\n        curve.append((step, value))\n    return curve": "raised IndexError",
+        "def one_curve(events):\n    curve = []\n    while events:\n        step, value = events.pop(0)\n        curve = [p for p in curve if p[0] < step] + [(step, value)]\n    return curve": "has changed",
+        "def one_curve(events):\n    return [value for _, value in events]": "list of pairs",
     },
     "gradient_norm": {
         "def gradient_norm(parameters):\n"
@@ -98,22 +58,44 @@ WRONG: dict[str, dict[str, str]] = {
         "diagnosis = {'K': 'leakage'}": "no panel",
         "diagnosis = ['leakage']": "a dictionary is wanted",
         "diagnosis = {'I': 'dead ReLU', 'G': 'dead relu'}": "straight line",
+        'diagnosis = {"A": "model too small", "B": "learning rate too low", "C": "softmax twice", "D": "leakage", "E": "sorted, unshuffled", "F": "zero_grad forgotten", "G": "dead ReLU", "H": "labels off by one", "I": "learning rate too high", "J": "exploding gradients"}': "Not yet",
+        'diagnosis = dict.fromkeys("ABCDEFGHIJ", "leakage")': "Not yet",
     },
 }
 
 # Right ones of another kind than the solution.
 RIGHT: dict[str, list[str]] = {
-    "running_mean": [
-        "import numpy as np\ndef running_mean(losses, sizes):\n"
-        "    return np.cumsum(np.array(losses) * sizes) / np.cumsum(sizes)",
-        "def running_mean(losses, sizes):\n"
-        "    total, samples = 0, 0\n"
-        "    for a, b in zip(losses, sizes):\n"
-        "        total += a * b\n        samples += b\n        yield total / samples",
+    "one_curve": [
+        "def one_curve(events):\n"
+        "    curve = []\n"
+        "    for step, value in events:\n"
+        "        curve = [pair for pair in curve if pair[0] < step] + [[step, value]]\n"
+        "    return curve",
+        "def one_curve(events):\n"
+        "    kept, first = [], float('inf')\n"
+        "    for step, value in reversed(events):\n"
+        "        if step < first:\n"
+        "            kept, first = [(step, value)] + kept, step\n"
+        "    return kept",
     ],
     "gradient_norm": [
+        "import math\n"
+        "def gradient_norm(parameters):\n"
+        "    total = 0.0\n"
+        "    for p in parameters:\n"
+        "        if p.grad is None:\n"
+        "            continue\n"
+        "        total += float((p.grad * p.grad).sum())\n"
+        "    return math.sqrt(total)",
+        "import torch\n"
+        "def gradient_norm(parameters):\n"
+        "    return torch.cat([p.grad.flatten() for p in parameters if p.grad is not None]).norm()",
         "def gradient_norm(parameters):\n    return torch.nn.utils.clip_grad_norm_(parameters, float('inf'))",
         "def gradient_norm(parameters):\n"
         "    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])",
+    ],
+    "diagnosis": [
+        "from checks.monitoring import LOOK, quiz_order\n"
+        'diagnosis = {letter.lower(): name.upper() for letter, name in zip("ABCDEFGHIJ", quiz_order(LOOK))}',
     ],
 }

@@ -130,5 +130,69 @@ WRONG: dict[str, dict[str, str]] = {
         _AP.format(t="truths", p=_BEST.replace(", default=0.0", ""), n=101, r="sum(points) / 101"): "raised ValueError",
         _AP.format(t="truths", p="0", n=1, r="sum(p for p, h in zip(precision, hits) if h) / truths"): "notebook 05",
         _AP.format(t="truths", p="0", n=1, r="sum(precision) / len(precision)"): "mean precision over the list",
+        "import numpy as np\n"
+        "def ap_of_list(hits, truths):\n"
+        "    tp = np.cumsum(hits)\n"
+        "    precision, recall = tp / np.arange(1, len(hits) + 1), tp / truths\n"
+        "    return float(np.trapezoid(precision, recall)) if len(hits) else 0.0": "for each of 0",
+        "def ap_of_list(hits, truths):\n"
+        "    r, best = 0, []\n"
+        "    for i, h in enumerate(hits, 1):\n"
+        "        r += h\n"
+        "        best.append((r / truths, r / i))\n"
+        "    return sum(max([p for q, p in best if q > n / 100], default=0) for n in range(101)) / 101": "reached exactly counts",
+        "import numpy as np\n"
+        "def ap_of_list(hits, truths):\n"
+        "    tp = np.cumsum(hits)\n"
+        "    precision, recall = tp / np.arange(1, len(hits) + 1), tp / truths\n"
+        "    return float(np.interp(np.linspace(0, 1, 101), recall, precision).mean()) if len(hits) else 0.0": "for each of 0",
     },
+}
+
+# Right ones of another kind than the solution.
+RIGHT: dict[str, list[str]] = {
+    "box_overlap": [
+        "import torch\n"
+        "def box_overlap(a, b):\n"
+        "    from torchvision.ops import box_iou\n"
+        "    return box_iou(torch.tensor([a], dtype=torch.float64), torch.tensor([b], dtype=torch.float64)).nan_to_num(0)[0, 0]",
+    ],
+    "keep": [
+        "import torch\n"
+        "def keep(overlaps, scores, labels, threshold):\n"
+        "    order = torch.argsort(scores, descending=True)\n"
+        "    kept = []\n"
+        "    alive = torch.ones(len(scores), dtype=torch.bool)\n"
+        "    for i in order:\n"
+        "        if alive[i]:\n"
+        "            kept.append(i)\n"
+        "            alive &= ~((overlaps[i] > threshold) & (labels == labels[i]))\n"
+        "    return torch.tensor(kept)",
+        "def keep(overlaps, scores, labels, threshold):\n"
+        "    left = sorted(range(len(scores)), key=lambda i: -scores[i])\n"
+        "    kept = []\n"
+        "    while left:\n"
+        "        best, *left = left\n"
+        "        kept.append(best)\n"
+        "        left = [i for i in left if labels[i] != labels[best] or overlaps[i][best] <= threshold]\n"
+        "    return kept",
+    ],
+    "ap_of_list": [
+        "import numpy as np\n"
+        "def ap_of_list(hits, truths):\n"
+        "    if not hits:\n"
+        "        return 0.0\n"
+        "    tp = np.cumsum(hits)\n"
+        "    precision = np.maximum.accumulate((tp / np.arange(1, len(hits) + 1))[::-1])[::-1]\n"
+        "    place = np.searchsorted(tp / truths, np.arange(101) / 100)\n"
+        "    return float(np.where(place < len(hits), precision[np.minimum(place, len(hits) - 1)], 0).mean())",
+        "import torch\n"
+        "def ap_of_list(hits, truths):\n"
+        "    total, best = 0.0, 0.0\n"
+        "    found = sum(hits)\n"
+        "    reach = [(sum(hits[:i]), sum(hits[:i]) / i) for i in range(1, len(hits) + 1)]\n"
+        "    for point in range(101):\n"
+        "        total += max([p for r, p in reach if 100 * r >= point * truths], default=0)\n"
+        "    return total / 101",
+    ],
 }

@@ -56,6 +56,12 @@ WRONG = {
         + "    width = 1\n    for k, s in layers:\n        width += (k - 1) * s\n    return width": "product of all strides",
         R
         + "    width, d = 1, 1\n    for k, s in layers:\n        width += (k - 1) * d\n        d *= s\n    return width, d": "one number",
+        "def receptive_field(layers):\n"
+        "    width, distance = 1, 1\n"
+        "    for kernel, stride in layers:\n"
+        "        width *= kernel\n"
+        "        distance *= stride\n"
+        "    return width": r"width \+=",
     },
     "freeze": {
         F + "    for p in net[0].parameters():\n        p.requires_grad = False\n    net.train()\n"
@@ -78,12 +84,52 @@ WRONG = {
         F + "    net.train()\n    net[0].eval().requires_grad_(False)\n    return net[1]": "module was returned",
         F + "    net.train()\n    net[0].eval().requires_grad_(False)\n"
         "    return [p for p in net.parameters() if not p.requires_grad]": r"those of net\[1\] only",
+        "def freeze(net):\n"
+        "    net.train()\n"
+        "    net[0].eval()\n"
+        "    for p in net[0].parameters():\n"
+        "        p.requires_grad = False\n"
+        "    return net[1].parameters": "a method came back",
     },
 }
 RIGHT = {
     "receptive_field": [
+        "def receptive_field(layers):\n"
+        "    width = 1\n"
+        "    for kernel, stride in reversed(layers):\n"
+        "        width = (width - 1) * stride + kernel\n"
+        "    return width",
         R
         + "    width, d = torch.tensor(1), 1\n    for k, s in layers:\n        width = width + (k - 1) * d\n        d *= s\n"
         "    return width",
+    ],
+    "freeze": [
+        "def freeze(net):\n"
+        "    net.eval()\n"
+        "    net.train()\n"
+        "    net[0].train(False).requires_grad_(False)\n"
+        "    return [p for p in net.parameters() if p.requires_grad]",
+    ],
+    "parse_line": [
+        "import re\n"
+        "def parse_line(line):\n"
+        "    line = line.strip()\n"
+        '    if line == "" or line[0] == "#":\n'
+        "        return None\n"
+        "    match = re.fullmatch(r'(\"?)([^\"]+)\\1\\s+([0-9]+)', line)\n"
+        "    if match is None:\n"
+        '        raise ValueError("bad line: " + line)\n'
+        "    return match[2].strip(), int(match[3])",
+        "def parse_line(line):\n"
+        "    text = line.strip()\n"
+        '    if not text or text.startswith("#"):\n'
+        "        return None\n"
+        "    parts = text.rsplit(maxsplit=1)\n"
+        "    if len(parts) != 2 or not parts[1].isdigit() or not parts[0].strip('\"'):\n"
+        '        raise ValueError(f"bad line {text}")\n'
+        "    path = parts[0]\n"
+        "    if path[0] == path[-1] == '\"':\n"
+        "        path = path[1:-1]\n"
+        "    return (path, int(parts[1]))",
     ],
 }

@@ -125,3 +125,41 @@ WRONG: dict[str, dict[str, str]] = {
         "    return (a & b).total() / a.total() if a else None": "returns nothing there",
     },
 }
+
+# Right ones of another kind than the solution.
+RIGHT: dict[str, list[str]] = {
+    "vocabulary": [
+        "def vocabulary(sentences, min_count):\n"
+        "    counts = {}\n"
+        "    for s in sentences:\n"
+        "        for w in s:\n"
+        "            counts[w] = counts.get(w, 0) + 1\n"
+        "    words = sorted(counts)\n"
+        "    words.sort(key=counts.get, reverse=True)\n"
+        '    return ["<pad>", "<unk>", *[w for w in words if counts[w] >= min_count]]',
+    ],
+    "masked_mean": [
+        "import torch\n"
+        "def masked_mean(states, keep):\n"
+        "    return torch.stack([row[mask].mean(dim=0) for row, mask in zip(states, keep)])",
+        "import torch\n"
+        "def masked_mean(states, keep):\n"
+        "    return torch.where(keep.unsqueeze(-1), states, torch.nan).nanmean(dim=1)",
+        "import torch\n"
+        "def masked_mean(states, keep):\n"
+        "    weights = keep / keep.sum(1, keepdim=True)\n"
+        '    return torch.einsum("bl,blw->bw", weights, states.nan_to_num())',
+    ],
+    "clipped_precision": [
+        "def clipped_precision(candidate, reference, n):\n"
+        "    mine = [tuple(candidate[i:i + n]) for i in range(len(candidate) - n + 1)]\n"
+        "    theirs = [tuple(reference[i:i + n]) for i in range(len(reference) - n + 1)]\n"
+        "    total = len(mine)\n"
+        "    hits = 0\n"
+        "    for gram in mine:\n"
+        "        if gram in theirs:\n"
+        "            theirs.remove(gram)\n"
+        "            hits += 1\n"
+        "    return hits / total if total else 0.0",
+    ],
+}

@@ -79,5 +79,56 @@ WRONG: dict[str, dict[str, str]] = {
         "    fit = {n: t for n, t in weights.items() if n in own and t.shape == own[n].shape}\n"
         "    model.load_state_dict({**own, **fit})\n"
         "    return [n for n in own if n not in weights]": "the list is empty",
+        "def load_what_fits(model, weights):\n"
+        "    own = model.state_dict()\n"
+        "    good = {k: v for k, v in weights.items() if k in own and own[k].numel() == v.numel()}\n"
+        "    model.load_state_dict({k: v.view(own[k].shape) for k, v in good.items()}, strict=False)\n"
+        "    return [k for k in own if k not in good]": "copy only where both shapes are equal",
     },
+}
+
+# Right ones of another kind than the solution.
+RIGHT: dict[str, list[str]] = {
+    "snapshot": [
+        "import io, torch\n"
+        "def snapshot(model):\n"
+        "    file = io.BytesIO()\n"
+        "    torch.save(model.state_dict(), file)\n"
+        "    file.seek(0)\n"
+        "    return torch.load(file, weights_only=True)",
+        "import copy\ndef snapshot(model):\n    return copy.deepcopy(model).state_dict()",
+    ],
+    "write_safely": [
+        "import os, tempfile\n"
+        "def write_safely(path, content):\n"
+        "    fd, name = tempfile.mkstemp(dir=path.parent)\n"
+        '    with os.fdopen(fd, "wb") as file:\n'
+        "        file.write(content)\n"
+        "        file.flush()\n"
+        "        os.fsync(file.fileno())\n"
+        "    os.replace(name, path)\n"
+        "    return path",
+        "def write_safely(path, content):\n"
+        '    part = path.parent / (path.name + ".tmp")\n'
+        '    with open(part, "wb") as file:\n'
+        "        file.write(content)\n"
+        "    return part.rename(path)",
+    ],
+    "load_what_fits": [
+        "import torch\n"
+        "def load_what_fits(model, weights):\n"
+        "    missing = []\n"
+        "    with torch.no_grad():\n"
+        "        for name, tensor in model.state_dict().items():\n"
+        "            if name in weights and weights[name].shape == tensor.shape:\n"
+        "                tensor.copy_(weights[name])\n"
+        "            else:\n"
+        "                missing.append(name)\n"
+        "    return missing",
+        "def load_what_fits(model, weights):\n"
+        "    own = model.state_dict()\n"
+        "    good = {k: v for k, v in weights.items() if k in own and list(own[k].shape) == list(v.shape)}\n"
+        "    model.load_state_dict({**own, **good})\n"
+        "    return sorted(set(own) - set(good))",
+    ],
 }

@@ -1,17 +1,19 @@
 """Wrong answers to the exercises of notebook 16_scaling_out, each with a pattern that its hint must match."""
 
 WRONG = {
-    "mean_of_all": {
-        "def mean_of_all(means, samples):\n    return sum(means) / len(means)\n": r"mean of the means, as if",
-        "def mean_of_all(means, samples):\n    return sum(m * n for m, n in zip(means, samples)) / sum(samples)\n": r"one process has no sample it gives nan.*nan \* 0 is nan",
-        "def mean_of_all(means, samples):\n    return sum(m * n for m, n in zip(means, samples))\n": r"sum over all samples",
-        "def mean_of_all(means, samples):\n    return sum(m * n for m, n in zip(means, samples)) / len(means)\n": r"divided by the number of processes",
-        "import numpy as np\ndef mean_of_all(means, samples):\n    return np.nan_to_num(np.array(means), nan=1.0) @ np.array(samples) / (sum(samples) + 10 * (0 in samples))\n": r"its nan is no 0",
-        "def mean_of_all(means, samples):\n    return [m * n for m, n in zip(means, samples)]\n": r"one number is wanted",
-        "def mean_of_all(means, samples):\n    for i in range(len(means)):\n        means[i] *= samples[i]\n    return sum(means) / sum(samples)\n": r"have changed after the call",
-        "def mean_of_all(means, samples):\n    return (means[0] * samples[0] + means[1] * samples[1]) / (samples[0] + samples[1])\n": r"not 1\.025. Hint: sum",
-        "def mean_of_all(means, samples):\n    return sum(means) / sum(samples)\n": r"the means were added as they are",
-        "def mean_of_all(means, samples):\n    return total / samples\n": r"raised NameError",
+    "loss_factors": {
+        "def loss_factors(samples):\n    return [count / sum(samples) for count in samples]": "those are the shares",
+        "def loss_factors(samples):\n    return samples": "divide by all of them",
+        "def loss_factors(samples):\n    return [1.0 for _ in samples]": "a mean of means",
+        "def loss_factors(samples):\n    return [sum(samples) / len(samples) / count for count in samples]": "upside down",
+        "def loss_factors(samples):\n    return [sum(samples) / count for count in samples]": "share of the batch",
+        "def loss_factors(samples):\n    return [count / max(samples) for count in samples]": "not by the largest",
+        "def loss_factors(samples):\n    return [2 * count / sum(samples) for count in samples]": "not always two",
+        "def loss_factors(samples):\n    return [count * len([c for c in samples if c]) / sum(samples) for count in samples]": "number of processes",
+        "def loss_factors(samples):\n    return sum(samples) / len(samples)": "one factor for each",
+        "def loss_factors(samples):\n    return [count * len(samples) / sum(samples) for count in samples if count]": "3 numbers are wanted",
+        "def loss_factors(samples):\n    total = sum(samples)\n    for i, count in enumerate(samples):\n        samples[i] = count * len(samples) / total\n    return samples": "has changed",
+        "def loss_factors(samples):\n    return [count * len(samples) // sum(samples) for count in samples]": "share of the batch",
     },
     "own_rows": {
         "def own_rows(rows, rank, world_size, worker, workers):\n    reader, readers = rank * workers + worker, world_size * workers\n    size = rows // readers\n    return reader * size, (reader + 1) * size\n": r"rows are read by nobody.*left over",
@@ -34,5 +36,53 @@ WRONG = {
         "def most_machines(step, size, bandwidth, minimum):\n    best = 1\n    for n in range(2, 65):\n        if step / (step + 2 * (n - 1) / n * size / (bandwidth / 8)) >= minimum:\n            best = n\n    return best\n": r"in bytes a second already|1 is right only",
         "def most_machines(step, size, bandwidth, minimum):\n    best = 1\n    for n in range(2, 1000):\n        if step / (step + 2 * (n - 1) / n * size / bandwidth) >= minimum:\n            best = n\n    return best\n": r"64 machines at most",
         "def most_machines(step, size, bandwidth, minimum):\n    return step / (step + 2 * size / bandwidth)\n": r"a whole number",
+        "def most_machines(step, size, bandwidth, minimum):\n"
+        "    best = 1\n"
+        "    for n in range(2, 65):\n"
+        "        if step / (step + 2 * (n - 1) / n * size / bandwidth) > minimum:\n"
+        "            best = n\n"
+        "    return best": "an efficiency of exactly the minimum is enough",
+        "def most_machines(step, size, bandwidth, minimum):\n"
+        "    best = 1\n"
+        "    for n in range(2, 65):\n"
+        "        if step / n / (step / n + 2 * (n - 1) / n * size / bandwidth) >= minimum:\n"
+        "            best = n\n"
+        "    return best": "a step takes as long as before on each machine",
     },
+}
+
+# Right ones of another kind than the solution.
+RIGHT: dict[str, list[str]] = {
+    "loss_factors": [
+        "import torch\n"
+        "def loss_factors(samples):\n"
+        "    samples = torch.tensor(samples, dtype=torch.float32)\n"
+        "    return samples / samples.mean()",
+    ],
+    "own_rows": [
+        "def own_rows(rows, rank, world_size, worker, workers):\n"
+        "    size, rest = divmod(rows, world_size * workers)\n"
+        "    n = rank * workers + worker\n"
+        "    begin = n * size + min(n, rest)\n"
+        "    return begin, begin + size + (n < rest)",
+        "import numpy as np\n"
+        "def own_rows(rows, rank, world_size, worker, workers):\n"
+        "    edges = np.linspace(0, rows, world_size * workers + 1).round().astype(int)\n"
+        "    n = worker * world_size + rank\n"
+        "    return edges[n], edges[n + 1]",
+        "def own_rows(rows, rank, world_size, worker, workers):\n"
+        "    a, b = rows * rank // world_size, rows * (rank + 1) // world_size\n"
+        "    n = b - a\n"
+        "    return a + n * worker // workers, a + n * (worker + 1) // workers",
+    ],
+    "most_machines": [
+        "def most_machines(step, size, bandwidth, minimum):\n"
+        "    return max([1] + [n for n in range(2, 65) if step >= minimum * (step + 2 * (n - 1) / n * size / bandwidth)])",
+        "import math\n"
+        "def most_machines(step, size, bandwidth, minimum):\n"
+        "    n = 1\n"
+        "    while n < 64 and step / (step + 2 * n / (n + 1) * size / bandwidth) >= minimum:\n"
+        "        n += 1\n"
+        "    return n",
+    ],
 }

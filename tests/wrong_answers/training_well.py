@@ -52,6 +52,21 @@ WRONG: dict[str, dict[str, str]] = {
         "    if step < warmup:\n        return (step + 1) / warmup\n"
         "    return 0.5 * (1 - math.cos(math.pi * min(1, (step - warmup) / (total - warmup))))": "that rises",
         "def warmup_then_cosine(step, warmup, total):\n    return float('nan')": "gives nan",
+        "import math\n"
+        "def warmup_then_cosine(step, warmup, total):\n"
+        "    if step <= warmup:\n"
+        "        return (step + 1) / (warmup + 1)\n"
+        "    return 0.5 * (1 + math.cos(math.pi * min(1, (step - warmup) / (total - warmup))))": "while step < warmup",
+        "import math\n"
+        "def warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n"
+        "        return (step + 1) / warmup\n"
+        "    return max(0, 0.5 * (1 + math.cos(math.radians((step - warmup) / (total - warmup)))))": "with share =",
+        "import math\n"
+        "def warmup_then_cosine(step, warmup, total):\n"
+        "    if step < warmup:\n"
+        "        return (step + 1) / warmup\n"
+        "    return max(0, 0.5 * (1 + math.cos(2 * math.pi * (step - warmup) / (total - warmup))))": "with share =",
     },
     "parameter_groups": {
         "def parameter_groups(model, weight_decay):\n"
@@ -143,12 +158,21 @@ WRONG: dict[str, dict[str, str]] = {
         "def clip_by_hand(gradients, max_norm):\n"
         "    norm = sum((g ** 2).sum() for g in gradients) ** 0.5\n"
         "    return [g * min(1.0, max_norm / (norm + 1e-3)) for g in gradients]": r"is 2\.599800, not 2\.6\. Hint: nothing",
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    norm = max(g.norm() for g in gradients)\n"
+        "    return [g * min(1.0, max_norm / norm) for g in gradients]": "the factor is max_norm / norm",
     },
 }
 
 # Right ones of another kind than the solution.
 RIGHT: dict[str, list[str]] = {
     "parameter_groups": [
+        "def parameter_groups(model, weight_decay):\n"
+        "    matrices, vectors = [], []\n"
+        "    for p in model.parameters():\n"
+        "        if p.requires_grad:\n"
+        "            (matrices if p.dim() > 1 else vectors).append(p)\n"
+        "    return [dict(params=matrices, weight_decay=weight_decay), dict(params=vectors, weight_decay=0)]",
         "def parameter_groups(model, weight_decay):\n"
         "    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]\n"
         "    return [{'params': [(n, p) for n, p in named if p.ndim >= 2], 'weight_decay': weight_decay},\n"
@@ -159,11 +183,24 @@ RIGHT: dict[str, list[str]] = {
         "            {'params': (p for p in ps if p.ndim < 2), 'weight_decay': 0.0}]",
     ],
     "clip_by_hand": [
+        "import copy\n"
+        "import torch\n"
+        "def clip_by_hand(gradients, max_norm):\n"
+        "    leaves = [torch.zeros_like(g).requires_grad_() for g in gradients]\n"
+        "    for leaf, g in zip(leaves, gradients):\n"
+        "        leaf.grad = g.clone()\n"
+        "    torch.nn.utils.clip_grad_norm_(leaves, max_norm)\n"
+        "    return [leaf.grad for leaf in leaves]",
         "def clip_by_hand(gradients, max_norm):\n"
         "    norm = sum((g ** 2).sum() for g in gradients) ** 0.5\n"
         "    return [g * min(1.0, max_norm / (norm + 1e-6)) for g in gradients]",
     ],
     "warmup_then_cosine": [
+        "import math\n"
+        "def warmup_then_cosine(step, warmup, total):\n"
+        "    rise = min(1.0, (step + 1) / max(1, warmup))\n"
+        "    share = min(1.0, max(0, step - warmup) / (total - warmup))\n"
+        "    return rise * math.cos(math.pi / 2 * share) ** 2",
         "import math\ndef warmup_then_cosine(step, warmup, total):\n"
         "    if step < warmup:\n        return (step + 1) / warmup\n"
         "    return 0.5 * (1 + math.cos(math.pi * min(1, (step - warmup) / (total - warmup))))",

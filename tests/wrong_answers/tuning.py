@@ -67,6 +67,12 @@ WRONG: dict[str, dict[str, str]] = {
         but(SPACE, ('"layers", 1, 3', '"layers", 1, 3, step=2')): "leaves 2 out",
         but(SPACE, ('"layers", 1, 3', '"layers", 1, 3, log=True')): "prefers few",
         but(SPACE, ("0.8, 0.99", "0.8, 0.99, step=0.01")): "without step",
+        "def suggest_network(trial):\n"
+        '    config = {"learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True), "optimizer": trial.suggest_categorical("optimizer", ["AdamW", "SGD"])}\n'
+        '    config["momentum"] = trial.suggest_float("momentum", 0.8, 0.99) if config["optimizer"] == "SGD" else None\n'
+        '    n = trial.suggest_int("layers", 1, 3)\n'
+        '    config["hidden_dims"] = [trial.suggest_categorical(f"width_{i}", [64, 128, 256]) for i in range(n)]\n'
+        "    return config": "only what belongs to this trial",
     },
     "cross_validate": {
         but(FOLDS, ("X[train_index].mean", "X.mean"), ("X[train_index].std", "X.std")): "a leak",
@@ -106,6 +112,19 @@ WRONG: dict[str, dict[str, str]] = {
             ("    scores = torch.tensor(scores)", "        scores = torch.tensor(scores)"),
         ): "called 1 times",
         but(FOLDS, ("y[train_index], X_val, y[val_index]", "y, X_val, y")): "labels do not belong",
+        "def cross_validate(X, y, folds, score):\n"
+        "    scores = []\n"
+        "    for a, b in folds:\n"
+        "        m, s = X[a].mean(0), X[a].std(0, unbiased=False) + 1e-2\n"
+        "        scores.append(score((X[a] - m) / s, y[a], (X[b] - m) / s, y[b]))\n"
+        "    return torch.tensor(scores).mean().item(), torch.tensor(scores).std().item()": "not at mean 0 and std 1",
+        "def cross_validate(X, y, folds, score):\n"
+        "    scores = []\n"
+        "    for a, b in folds:\n"
+        "        m, s = X[a].mean(0), X[a].std(0, unbiased=False)\n"
+        "        s[s == 0] = 1\n"
+        "        scores.append(score((X[a] - m) / s, y[a], (X[b] - m) / s, y[b]))\n"
+        "    return torch.tensor(scores).mean().item(), (max(scores) - min(scores))": "the spread is 0.4500, not 0.2291",
     },
     "paired_difference": {
         but(PAIRS, ("torch.tensor(b) - torch.tensor(a)", "torch.tensor(a) - torch.tensor(b)")): "b - a",
@@ -134,5 +153,59 @@ WRONG: dict[str, dict[str, str]] = {
         but(PAIRS, ("differences.mean()", "differences.median()")): "the median",
         but(PAIRS, ("standard_error.item()", "round(standard_error.item(), 4)")): "rounded",
         "def paired_difference(a, b):\n    d = b - a\n    return d.mean(), d.std() / 2": "raised TypeError",
+        "import torch\n"
+        "def paired_difference(a, b):\n"
+        "    d = torch.tensor(b) - torch.tensor(a)\n"
+        "    return d.mean().item(), (d.var() / (len(d) - 1)).sqrt().item()": "root of n - 1",
+        "import torch\n"
+        "def paired_difference(a, b):\n"
+        "    d = torch.tensor(b) - torch.tensor(a)\n"
+        "    return d.mean().item(), (d.var() / len(d)).item()": "take its root",
+        "import torch\n"
+        "def paired_difference(a, b):\n"
+        "    d = torch.tensor(b) - torch.tensor(a)\n"
+        "    return d.mean().item(), 1.96 * (d.var() / len(d)).sqrt().item()": "without 1.96",
     },
+}
+
+# Right ones of another kind than the solution.
+RIGHT: dict[str, list[str]] = {
+    "paired_difference": [
+        "import numpy as np\n"
+        "def paired_difference(a, b):\n"
+        "    d = np.subtract(b, a)\n"
+        "    return d.mean(), d.std(ddof=1) / np.sqrt(len(d))",
+        "def paired_difference(a, b):\n"
+        "    from statistics import mean, stdev\n"
+        "    d = [y - x for x, y in zip(a, b)]\n"
+        "    return [mean(d), stdev(d) / len(d) ** 0.5]",
+    ],
+    "suggest_network": [
+        "def suggest_network(trial):\n"
+        '    name = trial.suggest_categorical("optimizer", ("SGD", "AdamW"))\n'
+        '    config = dict(optimizer=name, learning_rate=trial.suggest_float("learning_rate", 0.0001, 0.1, log=True))\n'
+        '    config |= {"momentum": trial.suggest_float("momentum", 0.8, 0.99)} if name == "SGD" else {}\n'
+        '    config["layers"] = trial.suggest_int("layers", low=1, high=3)\n'
+        '    config["hidden_dims"] = tuple(trial.suggest_categorical("width_%d" % i, choices=[128, 64, 256]) for i in range(config["layers"]))\n'
+        "    return config",
+    ],
+    "cross_validate": [
+        "import numpy as np\n"
+        "def cross_validate(X, y, folds, score):\n"
+        "    from sklearn.preprocessing import StandardScaler\n"
+        "    scores = []\n"
+        "    for a, b in folds:\n"
+        "        scaler = StandardScaler().fit(X[a].numpy())\n"
+        "        p, q = (torch.from_numpy(scaler.transform(X[i].numpy())) for i in (a, b))\n"
+        "        scores.append(score(X_train=p, y_train=y[a], X_val=q, y_val=y[b]))\n"
+        "    return np.mean(scores), np.std(scores, ddof=1)",
+        "def cross_validate(X, y, folds, score):\n"
+        "    from statistics import mean, stdev\n"
+        "    scores = []\n"
+        "    for a, b in folds:\n"
+        "        m = X[a].mean(0); s = ((X[a] - m) ** 2).mean(0).sqrt()\n"
+        "        s = torch.where(s > 0, s, torch.ones_like(s))\n"
+        "        scores.append(score((X[a] - m) / s, y[a], (X[b] - m) / s, y[b]))\n"
+        "    return mean(scores), stdev(scores)",
+    ],
 }
