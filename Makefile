@@ -3,7 +3,7 @@
 #   make test       run every test and compare every notebook's outputs
 #   make notebooks  build notebooks/*.ipynb from notebooks/source (ONLY="01 03" for some)
 #   make lint       style and types
-#   make bench      measure what benchmarks/README.md describes
+#   make bench      measure what benchmarks/README.md describes (ONLY="loops pipelines" for some)
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 KERAS := notebooks/17_keras_and_tensorflow.ipynb
 READY := $(VENV)/.ready
 TENSORFLOW := $(VENV)-tensorflow
+BENCHMARKS := $(VENV)-benchmarks
 
 .PHONY: help lab test notebooks lint bench
 .DELETE_ON_ERROR:
@@ -51,13 +52,12 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(READY)
-	$(BIN)/python -m benchmarks.train_epoch
-	$(BIN)/python -m benchmarks.import_time
-	$(BIN)/python -m benchmarks.checkpoint
-	$(BIN)/python -m benchmarks.tensorboard
-	$(BIN)/python -m benchmarks.large_files
-	$(BIN)/python -m benchmarks.image_list
-	$(BIN)/python -m benchmarks.image_recipes
-	$(BIN)/python -m benchmarks.processes
-	$(BIN)/python -m benchmarks.service
+# As with TensorFlow: the libraries that train_epoch is measured against, beside the course's environment.
+$(BENCHMARKS)/.ready: requirements-benchmarks.txt $(READY)
+	$(PYTHON) -m venv --clear $(BENCHMARKS)
+	echo "$(abspath $(VENV))/lib/python3.11/site-packages" > $(BENCHMARKS)/lib/python3.11/site-packages/course.pth
+	$(BENCHMARKS)/bin/python -m pip install --quiet --requirement requirements-benchmarks.txt
+	touch $@
+
+bench: $(READY) $(BENCHMARKS)/.ready
+	$(BENCHMARKS)/bin/python -m benchmarks $(ONLY)

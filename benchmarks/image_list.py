@@ -8,7 +8,6 @@ folder; no image is opened.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ READERS = ("pairs", "dataset")
 
 def read(reader: str, path: Path) -> None:
     """Read the list in this process and print seconds, peak and growth in MB."""
-    from benchmarks.machine import resident
+    from benchmarks.machine import peak, resident
     from course_utils import ImageTxtDataset
 
     before = resident() * 2**20
@@ -32,8 +31,7 @@ def read(reader: str, path: Path) -> None:
     else:
         table = ImageTxtDataset(path)
     seconds = time.process_time() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(seconds, (peak - before) / 1e6, (resident() * 2**20 - before) / 1e6)
+    print(seconds, (peak() * 2**20 - before) / 1e6, (resident() * 2**20 - before) / 1e6)
     del table
 
 

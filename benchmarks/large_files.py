@@ -16,14 +16,14 @@ from pathlib import Path
 
 from tools.make_phones import make_phones
 
-# resource.ru_maxrss is the peak since the process began, in KiB (Linux): imports are done, so it stands at the start.
 MEASURE = """
-import resource, sys, time
+import sys, time
 import pandas, pyarrow, torch
+from benchmarks.machine import forget_peak, peak, resident
 from course_utils.tables import Column, read_table
 {prepare}
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-before, started = peak(), time.perf_counter()
+forget_peak()
+before, started = resident(), time.perf_counter()
 kept = {read}
 seconds = time.perf_counter() - started
 print(f"{{seconds:.2f}} s, {{peak() - before:.0f}} MiB for a table of {{kept.memory_usage().sum() / 2**20:.0f}} MiB")

@@ -91,7 +91,7 @@ def load_dataset(
     from sklearn.model_selection import train_test_split
 
     # Not the bare name: where case does not count, torchvision's own folder MNIST would answer to it.
-    directory = _data_root(root) / f"{name}_files"
+    directory = data_root(root) / f"{name}_files"
     _complete(name, directory)
     class_names, images, labels = _read(name, directory, train=True)
     _, test_images, test_labels = _read(name, directory, train=False)
@@ -133,7 +133,8 @@ def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
     return tuple(means), tuple(stds)
 
 
-def _data_root(root: str | Path | None) -> Path:
+def data_root(root: str | Path | None = None) -> Path:
+    """Return the folder that holds the data sets: ``root``, or where they are by default."""
     if root is not None:
         return Path(root)
     if "COURSE_DATA" in os.environ:

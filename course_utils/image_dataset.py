@@ -74,7 +74,10 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         else:
             images, labels = self.images[index], int(self.labels[index])
         images = images.float().div_(255)
-        if self.augment is not None:
+        if self.augment is None:
+            images.sub_(self._mean)
+        else:
             one_by_one = isinstance(index, list) and not takes_batches(self.augment)
             images = torch.stack([self.augment(image) for image in images]) if one_by_one else self.augment(images)
-        return (images - self._mean).div_(self._std), labels
+            images = images - self._mean  # a new tensor: somebody else may hold what augment returned
+        return images.div_(self._std), labels
