@@ -2,6 +2,8 @@
 #   make lab        open the course in JupyterLab
 #   make test       run every test and compare every notebook's outputs
 #   make notebooks  build notebooks/*.ipynb from notebooks/source (ONLY="01 03" for some)
+#   make homework   generate the homework's releases from notebooks/homework/source
+#   make grade      grade what is in notebooks/homework/submitted, or SUBMISSIONS=folder (docs/teaching.md)
 #   make lint       style and types
 #   make bench      measure what benchmarks/README.md describes
 
@@ -11,8 +13,9 @@ BIN := $(VENV)/bin
 KERAS := notebooks/17_keras_and_tensorflow.ipynb
 READY := $(VENV)/.ready
 TENSORFLOW := $(VENV)-tensorflow
+SUBMISSIONS ?= notebooks/homework/submitted
 
-.PHONY: help lab test notebooks lint bench
+.PHONY: help lab test notebooks homework grade lint bench
 .DELETE_ON_ERROR:
 
 help:
@@ -45,6 +48,12 @@ test: $(READY) $(TENSORFLOW)/.ready
 notebooks: $(READY) $(TENSORFLOW)/.ready
 	$(BIN)/python -m tools.notebooks $(ONLY)
 	$(if $(or $(if $(ONLY),,all),$(filter 17,$(ONLY))),$(TENSORFLOW)/bin/python -m tools.notebooks 17)
+
+homework: $(READY)
+	$(BIN)/python -m tools.homework make $(ONLY)
+
+grade: $(READY)
+	$(BIN)/python -m tools.homework grade $(SUBMISSIONS)
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -28,7 +28,7 @@ NOTEBOOKS = ROOT / "notebooks"
 SOURCES = NOTEBOOKS / "source"
 
 BADGE = re.compile(r"^# \[!\[Open in Colab\].*$", re.MULTILINE)
-SETUP = re.compile(r'^# %% tags=\["setup"\]\n.*?(?=^# %%)', re.MULTILINE | re.DOTALL)
+SETUP = re.compile(r'^# %% tags=\["setup"\].*?\n.*?(?=^# %%)', re.MULTILINE | re.DOTALL)
 
 SETUP_CELL = """# %% tags=["setup"]
 # @title Setup
@@ -96,24 +96,29 @@ def stamp(text: str, name: str) -> str:
     Raises:
         ValueError: the source has no badge line or no setup cell to stamp.
     """
-    address = repository()
     more = "".join(
         FETCH.format(module=module, packages=packages)
         for module, packages in NOT_ON_COLAB.items()
         if re.search(rf"^(import|from) {module}\b", text, re.M)
     )
-    path = address.removeprefix("https://")
+    return fill(text, f"notebooks/{name}.ipynb", SETUP_CELL.format(repository=repository(), more=more))
+
+
+def fill(text: str, path: str, setup: str) -> str:
+    """Return the source ``text`` with ``setup`` for its setup cell and the badge of the notebook at ``path``.
+
+    Raises:
+        ValueError: the source has no badge line or no setup cell.
+    """
+    address = repository().removeprefix("https://").replace(".com", "", 1)
     badge = (
         "# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-        f"(https://colab.research.google.com/{path.replace('.com', '', 1)}/blob/main/notebooks/{name}.ipynb)"
+        f"(https://colab.research.google.com/{address}/blob/main/{path})"
     )
-    for pattern, what, new in (
-        (BADGE, "Colab badge", badge),
-        (SETUP, "setup cell", SETUP_CELL.format(repository=address, more=more)),
-    ):
+    for pattern, what, new in ((BADGE, "Colab badge", badge), (SETUP, "setup cell", setup)):
         text, count = pattern.subn(new.replace("\\", r"\\"), text)
         if count != 1:
-            raise ValueError(f"notebooks/source/{name}.py has {count} times a {what}, not once: see CONTRIBUTING.md.")
+            raise ValueError(f"The source of {path} has {count} times a {what}, not once: see CONTRIBUTING.md.")
     return text
 
 
@@ -130,9 +135,8 @@ def convert(text: str) -> Any:
     notebook = nbformat.from_dict({**notebook, "nbformat": 4, "nbformat_minor": 5, "metadata": METADATA})
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"
-        tags = cell.metadata.get("tags")
-        cell["metadata"] = {"tags": tags} if tags else {}
-        if tags == ["setup"]:  # folded away, in JupyterLab and on Colab
+        cell["metadata"] = {key: cell.metadata[key] for key in ("nbgrader", "tags") if cell.metadata.get(key)}
+        if cell["metadata"].get("tags") == ["setup"]:  # folded away, in JupyterLab and on Colab
             cell["metadata"] |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
     return notebook
 

@@ -1,0 +1,16 @@
+"""Submissions that must lose exactly the points they should, one module for each assignment."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The reference solution with some cells replaced.
+
+    ``cells`` gives cells by grade_id a new source, or None where the student deleted them. ``extra`` is a cell that the
+    student added after the imports. ``lost`` are the tests that must give no points; all others must give all of theirs.
+    """
+
+    cells: dict[str, str | None]
+    lost: tuple[str, ...] = ()
+    extra: str = ""
