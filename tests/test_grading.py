@@ -111,6 +111,8 @@ PROBES = {
     "open({root!r} + '/submitted/neighbour/hw9/hw9.ipynb')": "PermissionError",
     "os.listdir({course!r})": "PermissionError",
     "os.listdir('/tmp')": "PermissionError",
+    "open('/etc/shadow')": "PermissionError",
+    "os.listdir('/dev')": "PermissionError",
     "open(f'/proc/{{os.getppid()}}/environ')": "PermissionError",
     "open({course!r} + '/course_utils/new.py', 'w')": "PermissionError",
     "open({course!r} + '/data/new.csv', 'w')": "PermissionError",
@@ -146,11 +148,13 @@ def test_what_the_kernel_cannot_reach(course: Course, monkeypatch: pytest.Monkey
 
 
 def test_feedback_shows_the_hint_and_not_the_hidden_test(course: Course) -> None:
-    course.submit("half", Submission(answer("second", "return 2")))
+    html = "from IPython.display import HTML, display; display(HTML('<script>attack()</script>'))"
+    course.submit("half", Submission(answer("second", "return 2") | {"third": html}))
     course.grade("half")
     page = (course.root / "feedback" / "half" / "hw9" / "hw9.html").read_text(encoding="utf-8")
     assert "it is 2. Hint: one." in page
     assert "HIDDEN" not in page
+    assert "<script>attack" not in page
     assert "assert" not in page.partition("<body")[2].partition("second_test")[2].lower().replace("assertionerror", "")
 
 

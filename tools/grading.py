@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from subprocess import DEVNULL
 from tempfile import TemporaryDirectory
+from textwrap import wrap
 from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
@@ -133,5 +134,8 @@ class ShortErrors(NbGraderPreprocessor):  # type: ignore[misc]
         if cell.metadata.get("nbgrader", {}).get("grade") and cell.cell_type == "code":
             for output in cell.outputs:
                 if output.output_type == "error":
-                    output.traceback = [f"{output.ename}: {output.evalue}".strip(": ")]
+                    said = f"{output.ename}: {output.evalue}".strip(": ")
+                    if output.ename == "NotImplementedError":
+                        said = "There is no answer yet."
+                    output.traceback = wrap(said, width=100)
         return cell, resources

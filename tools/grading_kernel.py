@@ -2,8 +2,9 @@
 
     python tools/grading_kernel.py CONNECTION_FILE FOLDER
 
-``nbgrader autograde`` starts it in the folder of a submission (see tools/grading.py). The files beside the notebook are
-copied into FOLDER, which is empty and goes away afterwards; the notebook itself, which holds the hidden tests, is not.
+``nbgrader autograde`` starts it in autograded/<student>/<assignment> (see tools/grading.py). It moves to FOLDER, which
+is empty and goes away afterwards, and copies there what was released beside the notebook. What else a student handed in
+stays outside: it could be links.
 What this stops and what it does not is said in docs/teaching.md.
 """
 
@@ -72,12 +73,21 @@ def shut_off(connection_file: Path, folder: Path) -> None:
 
     if not landlock.version():
         return
-    system = [Path(path) for path in ("/usr", "/lib", "/lib64", "/bin", "/etc", "/sys", "/dev", "/opt")]
-    system += [Path("/proc", name) for name in ("self", "cpuinfo", "meminfo", "stat", "sys", "filesystems")]
-    libraries = {Path(path).resolve() for path in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
+    # Not all of /usr, /etc and /dev: nbgrader's exchange, the passwords and the disks are there.
+    allowed = [Path("/usr", name) for name in ("bin", "include", "lib", "lib64", "libexec", "share")]
+    allowed += [Path("/usr/local", name) for name in ("bin", "include", "lib")]
+    allowed += [
+        Path("/etc", name) for name in ("ld.so.cache", "passwd", "group", "nsswitch.conf", "localtime", "fonts")
+    ]
+    allowed += [Path("/proc", name) for name in ("self", "cpuinfo", "meminfo", "stat", "sys", "filesystems")]
+    allowed += [Path("/dev", name) for name in ("zero", "random", "urandom")]
+    allowed += [Path(name) for name in ("/bin", "/lib", "/lib64", "/sys/devices", "/sys/fs/cgroup")]
+    for prefix in (sys.prefix, sys.base_prefix):
+        if prefix not in ("/usr", "/usr/local"):
+            allowed += [Path(prefix), Path(prefix).resolve()]
     connection = json.loads(connection_file.read_text(encoding="utf-8"))
     landlock.shut_in(
-        read=[*system, *libraries, Path(sys.prefix), DATA, ROOT / "course_utils", connection_file],
+        read=[*allowed, DATA, ROOT / "course_utils", connection_file],
         write=[folder, Path("/dev/shm"), Path("/dev/null")],
         ports=[number for name, number in connection.items() if name.endswith("_port")],
     )
@@ -85,9 +95,8 @@ def shut_off(connection_file: Path, folder: Path) -> None:
 
 def main(connection_file: Path, folder: Path) -> None:
     """Prepare, shut off, and become a kernel."""
-    for beside in Path.cwd().iterdir():
-        if beside.suffix != ".ipynb":
-            (shutil.copytree if beside.is_dir() else shutil.copy)(beside, folder / beside.name)
+    release = Path.cwd().parents[2] / "release" / Path.cwd().name
+    shutil.copytree(release, folder, ignore=shutil.ignore_patterns("*.ipynb"), dirs_exist_ok=True)
     os.chdir(folder)
     os.environ |= {"HOME": str(folder), "IPYTHONDIR": str(folder), "TMPDIR": str(folder)}
     limit()

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPreprocessor
+from nbconvert.preprocessors.sanitize import SanitizeHTML
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
@@ -48,7 +49,15 @@ c.Autograde.autograde_preprocessors = [
     AssignLatePenalties,
     CheckCellMetadata,
 ]
-c.GenerateFeedback.preprocessors = [GetGrades, ClearHiddenTests, grading.ShortErrors, CSSHTMLHeaderPreprocessor]
+# The hidden tests are not shown, and what a submission displays cannot run in the browser of who reads the page.
+c.GenerateFeedback.preprocessors = [
+    GetGrades,
+    ClearHiddenTests,
+    grading.ShortErrors,
+    SanitizeHTML,
+    CSSHTMLHeaderPreprocessor,
+]
+c.SanitizeHTML.enabled = True
 
 c.Execute.timeout = 60  # seconds for one cell
 c.Execute.error_on_timeout = {
