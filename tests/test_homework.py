@@ -3,8 +3,10 @@
 import ast
 import itertools
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from tests.homework_grading import marked
 from tools.homework import HOMEWORK, make, names, open_course, source_notebook, stamp
+from tools.notebooks import repository
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # nbgrader's and SQLAlchemy's own
 NAMES = names()
@@ -128,6 +131,58 @@ def test_every_code_cell_is_given_or_an_answer_or_a_test(name: str) -> None:
     assert len({mark["grade_id"] for mark in marks}) == len(marks)
     assert all(mark["locked"] != mark["solution"] for mark in marks)
     assert max(len(line) for cell in cells for line in cell.source.splitlines()) <= 100
+
+
+def setup_cell(name: str) -> str:
+    cell = next(cell for cell in released(name)["cells"] if "setup" in cell["metadata"].get("tags", []))
+    return "".join(cell["source"])
+
+
+def run(code: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run ``code`` in ``folder``, in a Python without packages."""
+    command = [sys.executable, "-S", "-c", code]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+
+
+WHERE = "\nprint(importlib.util.find_spec('course_utils').origin); print(os.getcwd())"
+
+
+def test_setup_finds_the_course_in_a_folder_above(name: str, tmp_path: Path) -> None:
+    (tmp_path / "course_utils").mkdir()
+    (tmp_path / "course_utils" / "__init__.py").touch()
+    mine = tmp_path / "homework" / "mine"
+    shutil.copytree(HOMEWORK / "release" / name, mine)
+    done = run(setup_cell(name) + WHERE, mine)
+    assert done.stdout.splitlines() == [str(tmp_path / "course_utils" / "__init__.py"), str(mine)], done.stderr
+
+
+def test_setup_without_the_course_or_the_checks_says_one_sentence(name: str, tmp_path: Path) -> None:
+    last = run(setup_cell(name), tmp_path).stderr.splitlines()[-1]
+    assert last.startswith("ModuleNotFoundError: The course is not here: pip install git+https://")
+    (tmp_path / "course_utils").mkdir()
+    last = run(setup_cell(name), tmp_path).stderr.splitlines()[-1]
+    assert last == f"FileNotFoundError: {name}_checks.py is missing: fetch the whole folder {name}."
+
+
+def test_on_colab_setup_fetches_the_course_once(name: str, tmp_path: Path) -> None:
+    remote, content, google = (tmp_path / part for part in ("remote", "content", "packages/google"))
+    (remote / "course_utils").mkdir(parents=True)
+    (remote / "course_utils" / "__init__.py").touch()
+    shutil.copytree(HOMEWORK / "release" / name, remote / "notebooks" / "homework" / "release" / name)
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "-C", str(remote)]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "The course"]):
+        subprocess.run([*git, *command], check=True)
+    google.mkdir(parents=True)
+    (google / "colab.py").touch()
+    content.mkdir()
+    code = "import google.colab\n" + setup_cell(name).replace(repository(), str(remote)) + WHERE
+    for _ in range(2):  # the second time after the kernel was restarted
+        done = run(code, content, PYTHONPATH=str(google.parent), PATH=os.environ["PATH"])
+        course = content / "course"
+        assert done.stdout.splitlines() == [
+            str(course / "course_utils" / "__init__.py"),
+            str(course / "notebooks" / "homework" / "release" / name),
+        ], done.stderr
 
 
 def test_the_teachers_page_lists_every_assignment() -> None:
