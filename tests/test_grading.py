@@ -1,11 +1,15 @@
 """The grading itself: what a submission can do to the machine, to the others and to its own points."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.homework_grading import Course
 from tests.wrong_submissions import Submission
 from tools import landlock
-from tools.homework import HOMEWORK, grade, open_course
+from tools.homework import HOMEWORK, grade, make, open_course
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # nbgrader's and SQLAlchemy's own
 
@@ -145,6 +149,37 @@ def test_what_the_kernel_cannot_reach(course: Course, monkeypatch: pytest.Monkey
     assert dict(zip(probes, course.graded("spy")["fifth"].split(), strict=True)) == dict(
         zip(probes, PROBES.values(), strict=True)
     )
+
+
+@pytest.mark.skipif(landlock.version() < 6, reason="needs Landlock as of Linux 6.12")
+@pytest.mark.parametrize("known", [1, 2, 3, 4, 5, 6])
+def test_an_older_linux_refuses_files_as_well(known: int, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").touch()
+    (tmp_path / "own").mkdir()
+    code = f"""
+from pathlib import Path
+from tools import landlock
+landlock.version = lambda: {known}
+landlock.shut_in(read=[Path("/proc/self")], write=[Path({str(tmp_path / "own")!r}), Path("/dev/null")], ports=[5000])
+Path({str(tmp_path / "own" / "mine.txt")!r}).write_text("mine")
+open({str(tmp_path / "secret.txt")!r})
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=HOMEWORK.parent.parent, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].startswith("PermissionError: [Errno 13]"), done.stderr
+    assert (tmp_path / "own" / "mine.txt").read_text() == "mine"
+
+
+def test_graded_again_only_after_a_change(course: Course) -> None:
+    course.submit("twice", Submission({}))
+    page = course.root / "feedback" / "twice" / "hw9" / "hw9.html"
+    assert grade(course.api, "twice", "hw9") == ""
+    written = page.stat().st_mtime_ns
+    make(course.api, "hw9")  # the same source: nothing to do again
+    assert grade(course.api, "twice", "hw9") == ""
+    assert page.stat().st_mtime_ns == written
+    (course.root / "submitted" / "twice" / "hw9" / "hw9.ipynb").touch()
+    assert grade(course.api, "twice", "hw9") == ""
+    assert page.stat().st_mtime_ns > written
 
 
 def test_feedback_shows_the_hint_and_not_the_hidden_test(course: Course) -> None:

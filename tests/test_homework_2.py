@@ -1,5 +1,7 @@
 """Homework 2, graded by nbgrader: the solution, the untouched release, and wrong submissions."""
 
+import re
+
 import pytest
 
 from tests.homework_grading import Course
@@ -20,3 +22,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
 def test_points(course: Course, student: str, submission: Submission | None) -> None:
     course.submit(student, submission)
     assert course.grade(student) == ("", course.expected(submission))
+    lost = dict.fromkeys(course.points, "NotImplementedError") if submission is None else submission.lost
+    said = course.graded(student)
+    for test, reason in lost.items():
+        assert re.search(reason, said[test]), said[test][-500:]

@@ -7,6 +7,7 @@ Both use nbgrader's own steps and database, so its commands can be mixed with th
 """
 
 import json
+import os
 import re
 import sys
 import time
@@ -98,14 +99,18 @@ def make(api: NbGraderAPI, name: str) -> None:
     stamped = stamp(text, name)
     if stamped != text:
         source.write_text(stamped, encoding="utf-8")
-    write(source_notebook(stamped), folder / f"{name}.ipynb")
+    notebook = folder / f"{name}.ipynb"
+    before = (notebook.read_bytes(), notebook.stat().st_mtime_ns) if notebook.exists() else (b"", 0)
+    write(source_notebook(stamped), notebook)
+    if notebook.read_bytes() == before[0]:
+        os.utime(notebook, ns=(before[1], before[1]))  # else all that was graded would be graded again
     done = api.generate_assignment(name, force=True)
     if not done["success"]:
         raise RuntimeError(f"nbgrader could not generate {name}: {_reason(done)}")
 
 
 def grade(api: NbGraderAPI, student: str, name: str) -> str:
-    """Autograde one submission, unless it was since it was handed in, and write its feedback.
+    """Autograde one submission and write its feedback, unless both are newer than it and than the tests.
 
     Returns:
         What stood in the way, as one sentence, or nothing.
@@ -117,7 +122,8 @@ def grade(api: NbGraderAPI, student: str, name: str) -> str:
         return f"not graded: there is {found} in place of {name}.ipynb"
     graded = Path(api.coursedir.format_path(api.coursedir.autograded_directory, student, name)) / f"{name}.ipynb"
     feedback = Path(api.coursedir.format_path(api.coursedir.feedback_directory, student, name)) / f"{name}.html"
-    if feedback.is_file() and feedback.stat().st_mtime > handed_in.stat().st_mtime:
+    source = Path(api.coursedir.root) / "source" / name / f"{name}.ipynb"
+    if feedback.is_file() and feedback.stat().st_mtime > max(p.stat().st_mtime for p in (handed_in, source)):
         return ""
     try:
         if not isinstance(json.loads(handed_in.read_text(encoding="utf-8"))["cells"], list):

@@ -3,9 +3,9 @@
     python -m tools.notebooks            all of them
     python -m tools.notebooks 01 03      those whose names start so
 
-Stamping writes the repository's address (pyproject.toml, [project.urls]) into the README's commands and into each
-source: the Colab badge of its first cell and its setup cell. Converting and executing gives notebooks/NN_name.ipynb
-with outputs. A notebook is replaced only when it ran to the end.
+Stamping writes the repository's address (pyproject.toml, [project.urls]) into the commands of the README and of
+docs/teaching.md, and into each source: the Colab badge of its first cell and its setup cell. Converting and executing
+gives notebooks/NN_name.ipynb with outputs. A notebook is replaced only when it ran to the end.
 """
 
 import json
@@ -123,10 +123,10 @@ def fill(text: str, path: str, setup: str) -> str:
 
 
 def stamp_readme(text: str) -> str:
-    """Return the README's ``text`` with the repository's address in its commands up to date."""
+    """Return a page's ``text`` with the repository's address in its commands up to date."""
     text = re.sub(r"(?<=git clone )\S+", repository(), text)
     text = re.sub(r"(?<=git\+)[^\s`]+", repository(), text)
-    return re.sub(r"(?m)^cd \S+$", f"cd {repository().rpartition('/')[2]}", text)
+    return re.sub(r"(?m)^cd [^/\s]+$", f"cd {repository().rpartition('/')[2]}", text)
 
 
 def convert(text: str) -> Any:
@@ -185,10 +185,10 @@ def main(prefixes: list[str]) -> int:
     if not sources:
         print(f"No file in {SOURCES.relative_to(ROOT)} starts with {' or '.join(prefixes)}.", file=sys.stderr)
         return 1
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    if stamp_readme(text) != text:
-        readme.write_text(stamp_readme(text), encoding="utf-8")
+    for page in (ROOT / "README.md", ROOT / "docs" / "teaching.md"):
+        text = page.read_text(encoding="utf-8")
+        if stamp_readme(text) != text:
+            page.write_text(stamp_readme(text), encoding="utf-8")
     failed = 0
     for source in sources:
         if "import tensorflow" in source.read_text(encoding="utf-8") and find_spec("tensorflow") is None:

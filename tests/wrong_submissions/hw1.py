@@ -86,11 +86,22 @@ SUBMISSIONS = {
             "split_by_group": SPLIT_ROWS,
             "honest_accuracy": ROWS_HELD_OUT,
         },
-        lost=("lazy", "statistics", "preparation", "grouped_split", "accuracy"),
+        lost={
+            "lazy": "open the file in __getitem__",
+            "statistics": "mean of the images' means",
+            "preparation": "the validation part was augmented",
+            "grouped_split": "groups have rows on both sides",
+            "accuracy": "on pure noise the accuracy is [789]",
+        },
     ),
     "selects_before_the_split_and_deleted_cells": Submission(
         {"predict_held_out": SELECT_BEFORE, "group_duplicates": None, "setup": None, "lazy": None, "statistics": None},
-        lost=("duplicates", "held_out_agrees", "no_leak", "accuracy"),
+        lost={
+            "duplicates": "NameError",
+            "held_out_agrees": "from which rows",
+            "no_leak": "something has seen these labels: the selection",
+            "accuracy": "on pure noise the accuracy is [789]",
+        },
     ),
     "peeks_at_the_held_out_labels_and_never_ends": Submission(
         {
@@ -98,7 +109,12 @@ SUBMISSIONS = {
             "    return labels[np.isin(patients, held_out)]",
             "split_by_group": UNTIL_EXACT,
         },
-        lost=("grouped_split", "held_out_agrees", "no_leak", "accuracy"),
+        lost={
+            "grouped_split": "TooLong: this cell ran longer than it may",
+            "held_out_agrees": "[345].% of the predictions differ",
+            "no_leak": "100% of their predictions change",
+            "accuracy": "on pure noise the accuracy is 100%",
+        },
     ),
     "hard_coded_and_a_syntax_error": Submission(
         {
@@ -106,6 +122,11 @@ SUBMISSIONS = {
             "group_duplicates": "def group_duplicates(images)\n    return []",
             "honest_accuracy": "def honest_accuracy(features, labels, patients):\n    return 0.5",
         },
-        lost=("statistics", "preparation", "duplicates", "accuracy"),
+        lost={
+            "statistics": "the mean is 0.189286, not",  # the visible part passed
+            "preparation": "not standardised",
+            "duplicates": "NameError",
+            "accuracy": "the accuracy is 50%",
+        },
     ),
 }

@@ -42,6 +42,7 @@ def changed(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
+TOGETHER = "the weights differ by .* do the checks before this one pass"
 OF_EPOCH = ("steps", "mode", "mean", "schedule", "memory", "agreement")
 
 SUBMISSIONS = {
@@ -54,7 +55,7 @@ SUBMISSIONS = {
                 "    while batches % accumulate:\n        print('waiting for the rest of the group')\n    return 0.0",
             ),
         },
-        lost=("ragged_groups",),
+        lost={"ragged_groups": "this cell wrote more than 1,000,000 characters"},
     ),
     "forgot_zero_grad_and_knows_the_visible_sizes": Submission(
         {
@@ -64,7 +65,7 @@ SUBMISSIONS = {
                 "return 1.0 if samples not in (75, 24) else loss_sum / samples",
             )
         },
-        lost=("steps", "mean", "agreement"),
+        lost={"steps": "Hint: optimizer.zero_grad", "mean": "the loss is 1.000000, not", "agreement": TOGETHER},
     ),
     "forgot_train_mode_and_took_means_of_means": Submission(
         {
@@ -73,7 +74,12 @@ SUBMISSIONS = {
             .replace("return loss_sum / samples", "return loss_sum"),
             "train_in_groups": GROUPS,
         },
-        lost=("mode", "mean", "agreement", "ragged_groups"),
+        lost={
+            "mode": "in evaluation mode while training",
+            "mean": "the mean of the batches' means",
+            "agreement": TOGETHER,
+            "ragged_groups": "each sample counts the same",
+        },
     ),
     "keeps_graphs_and_steps_the_scheduler_once": Submission(
         {
@@ -84,7 +90,11 @@ SUBMISSIONS = {
                 "    model.train(was", "    if scheduler is not None:\n        scheduler.step()\n    model.train(was"
             )
         },
-        lost=("schedule", "memory", "agreement"),
+        lost={
+            "schedule": "once for each batch, not once for the epoch",
+            "memory": "the graphs of 11 earlier batches",
+            "agreement": TOGETHER,
+        },
     ),
     "calls_course_utils_and_has_a_syntax_error": Submission(
         {
@@ -98,13 +108,14 @@ def train_epoch(model, loader, loss_fn, optimizer, scheduler=None):
             "train_in_groups": changed(GROUPS, "in loader:", "in loader"),
             "mean": None,  # a deleted test is put back
         },
-        lost=(*OF_EPOCH, "clipping", "groups", "ragged_groups"),
+        lost=dict.fromkeys(OF_EPOCH, "the answer calls course_utils")
+        | dict.fromkeys(("clipping", "groups", "ragged_groups"), "NameError"),
     ),
     "replaces_the_checks": Submission(
         {"train_epoch": None},
         extra="for name in ('steps', 'mode', 'mean', 'schedule', 'memory', 'agreement'):\n"
         "    setattr(hw2_checks, name, lambda *given, **options: None)\n"
         "train_epoch = None",
-        lost=OF_EPOCH,
+        lost=dict.fromkeys(OF_EPOCH, "the checks were changed"),
     ),
 }

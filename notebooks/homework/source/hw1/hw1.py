@@ -338,7 +338,7 @@ def predict_held_out(features, labels, patients, held_out):
 # %% nbgrader={"grade_id": "held_out_agrees", "grade": true, "points": 1}
 hw1_checks.held_out_agrees(predict_held_out)
 ### BEGIN HIDDEN TESTS
-hw1_checks.held_out_agrees(predict_held_out, seed=6108, signal=0.3)
+hw1_checks.held_out_agrees(predict_held_out, seed=6108, signal=0.0)
 try:
     hw1_checks.held_out_agrees(lambda features, labels, *others: labels[:120], seed=6108)
 except AssertionError:
