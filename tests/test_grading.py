@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from tests.homework_grading import Course
@@ -55,16 +56,17 @@ def answer(name: str, *lines: str) -> dict[str, str | None]:
 
 
 def test_what_goes_wrong_costs_its_own_points_only(course: Course) -> None:
-    """An infinite loop, one that floods, one that cannot be interrupted, too much memory; all in one submission."""
+    """An infinite loop, one that floods, too much memory, warnings, an exit; all in one submission."""
     cells = (
         answer("first", "while True: pass")
         | answer("second", "while True: print('x' * 10_000)")
         | answer("third", "return len(bytearray(8 * 2**30))")
         | answer("fourth", "import sys, warnings", "warnings.warn('look')", "print(1, file=sys.stderr)", "return 1")
+        | answer("fifth", "raise SystemExit(0)")
     )
     course.submit("wild", Submission(cells))
     note, points = course.grade("wild")
-    assert points == {"first_test": 0, "second_test": 0, "third_test": 0, "fourth_test": 1, "fifth_test": 1}
+    assert points == {"first_test": 0, "second_test": 0, "third_test": 0, "fourth_test": 1, "fifth_test": 0}
     assert note == ""
     said = course.graded("wild")
     assert "TooLong: this cell ran longer" in said["first_test"]
@@ -167,6 +169,17 @@ open({str(tmp_path / "secret.txt")!r})
     done = subprocess.run([sys.executable, "-c", code], cwd=HOMEWORK.parent.parent, capture_output=True, text=True)
     assert done.stderr.splitlines()[-1].startswith("PermissionError: [Errno 13]"), done.stderr
     assert (tmp_path / "own" / "mine.txt").read_text() == "mine"
+
+
+def test_a_notebook_that_lost_its_marks_is_graded_all_the_same(course: Course) -> None:
+    """As after a visit to an editor that drops what it does not know."""
+    course.submit("elsewhere", Submission(answer("second", "return 2")))
+    path = course.root / "submitted" / "elsewhere" / "hw9" / "hw9.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        cell.metadata = {}
+    nbformat.write(notebook, path)
+    assert course.grade("elsewhere") == ("", {f"{name}_test": float(name != "second") for name in TASKS})
 
 
 def test_graded_again_only_after_a_change(course: Course) -> None:

@@ -108,18 +108,18 @@ def statistics(pixel_statistics: Answer, seed: int = 0, count: int = 12) -> None
     found = pixel_statistics(dataset)
     assert isinstance(found, tuple) and len(found) == 2, "two numbers are wanted. Hint: return mean, std."
     mean, std = (float(value) for value in found)
-    if abs(mean - every.mean()) > 1e-6:
+    if abs(mean - every.mean()) > 1e-5:
         means = torch.stack([image.mean() for image in dataset.images])
         hint = "sum of all pixels, divided by their number"
-        if abs(mean - means.mean()) < 1e-6:
+        if abs(mean - means.mean()) < 1e-5:
             hint = "that is the mean of the images' means; a large image has more pixels than a small one"
         raise AssertionError(f"the mean is {mean:.6f}, not {every.mean():.6f}. Hint: {hint}.")
     exact = float(every.std(correction=0))
-    if abs(std - exact) > 1e-6:
+    if abs(std - exact) > 1e-5:
         hint = "the root of the mean square minus the squared mean; the mean of the images' spreads is something else"
-        if abs(std - exact**2) < 1e-6:
+        if abs(std - exact**2) < 1e-5:
             hint = "that is the variance; take its root"
-        elif abs(std - float(every.std())) < 1e-6:
+        elif abs(std - float(every.std())) < 1e-5:
             hint = "divide by the number of pixels, not by one less"
         raise AssertionError(f"the standard deviation is {std:.6f}, not {exact:.6f}. Hint: {hint}.")
     assert dataset.asked <= count, f"{count} images were read {dataset.asked} times. Hint: one pass, sums and squares."

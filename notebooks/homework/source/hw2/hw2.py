@@ -49,7 +49,8 @@ import hw2_checks
 # %% [markdown]
 # ## 1. One epoch
 #
-# Write `train_epoch`. It trains the model on every batch of `loader` once and returns two floats.
+# Write `train_epoch`. It trains the model on every batch of `loader` once and returns two floats. `loader` gives pairs
+# `(inputs, targets)`; it may be a DataLoader or a list of batches.
 #
 # - **Steps.** For each batch: gradients to zero, forward, loss, backward, step.
 # - **Mode.** Dropout and BatchNorm work in training mode, whatever mode the model is in when it comes. When the epoch
