@@ -6,5 +6,11 @@ import os
 # No progress bars: on a slow machine they would be outputs of the notebooks that the committed ones do not have.
 os.environ["TQDM_DISABLE"] = "1"
 
-# Run where it is there: in an environment of its own (see the Makefile).
-collect_ignore = [] if importlib.util.find_spec("tensorflow") else ["notebooks/17_keras_and_tensorflow.ipynb"]
+# Run where it is there: in environments of their own (see the Makefile).
+NEEDS = {"notebooks/17_keras_and_tensorflow.ipynb": "tensorflow", "tests/homework": "nbgrader"}
+collect_ignore = [path for path, module in NEEDS.items() if importlib.util.find_spec(module) is None]
+
+
+def pytest_report_header() -> list[str]:
+    """Say what is left out."""
+    return [f"left out: {path}, which needs {NEEDS[path]} (make test runs it)" for path in collect_ignore]

@@ -85,6 +85,7 @@ def shut_off(connection_file: Path, folder: Path) -> None:
     for prefix in (sys.prefix, sys.base_prefix):
         if prefix not in ("/usr", "/usr/local"):
             allowed += [Path(prefix), Path(prefix).resolve()]
+    allowed += [Path(name) for name in sys.path if name.endswith("site-packages")]  # of the course, if that is another
     connection = json.loads(connection_file.read_text(encoding="utf-8"))
     landlock.shut_in(
         read=[*allowed, DATA, ROOT / "course_utils", connection_file],

@@ -1,6 +1,6 @@
 """Wrong submissions of homework 1."""
 
-from tests.wrong_submissions import Submission
+from tests.homework.wrong_submissions import Submission
 
 STATISTICS = '''
 def pixel_statistics(dataset):

@@ -6,7 +6,7 @@ from typing import Any
 
 import nbformat
 
-from tests.wrong_submissions import Submission
+from tests.homework.wrong_submissions import Submission
 from tools.homework import HOMEWORK, grade, make, open_course, source_notebook
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.homework_grading import marked
+from tests.homework.course import marked
 from tools.homework import HOMEWORK, make, names, open_course, source_notebook, stamp
 from tools.notebooks import repository
 

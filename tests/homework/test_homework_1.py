@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from tests.homework_grading import Course
-from tests.wrong_submissions import Submission
-from tests.wrong_submissions.hw1 import SUBMISSIONS
+from tests.homework.course import Course
+from tests.homework.wrong_submissions import Submission
+from tests.homework.wrong_submissions.hw1 import SUBMISSIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # nbgrader's and SQLAlchemy's own
 

@@ -1,6 +1,6 @@
 """Wrong submissions of homework 2."""
 
-from tests.wrong_submissions import Submission
+from tests.homework.wrong_submissions import Submission
 
 LOOP = """
 def train_epoch(model, loader, loss_fn, optimizer, scheduler=None):

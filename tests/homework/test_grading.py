@@ -7,8 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.homework_grading import Course
-from tests.wrong_submissions import Submission
+from tests.homework.course import Course
+from tests.homework.wrong_submissions import Submission
 from tools import landlock
 from tools.homework import HOMEWORK, grade, make, open_course
 
