@@ -2,6 +2,8 @@
 #   make lab        open the course in JupyterLab
 #   make test       run every test and compare every notebook's outputs
 #   make notebooks  build notebooks/*.ipynb from notebooks/source (ONLY="01 03" for some)
+#   make homework   generate the homework's releases from notebooks/homework/source
+#   make grade      grade what is in notebooks/homework/submitted, or SUBMISSIONS=folder (docs/teaching.md)
 #   make lint       style and types
 #   make bench      measure what benchmarks/README.md describes (ONLY="loops pipelines" for some)
 
@@ -12,8 +14,10 @@ KERAS := notebooks/17_keras_and_tensorflow.ipynb
 READY := $(VENV)/.ready
 TENSORFLOW := $(VENV)-tensorflow
 BENCHMARKS := $(VENV)-benchmarks
+GRADING := $(VENV)-grading
+SUBMISSIONS ?= notebooks/homework/submitted
 
-.PHONY: help lab test notebooks lint bench
+.PHONY: help lab test notebooks homework grade lint bench
 .DELETE_ON_ERROR:
 
 help:
@@ -35,17 +39,32 @@ $(TENSORFLOW)/.ready: requirements-tensorflow.txt $(READY)
 	$(TENSORFLOW)/bin/python -m pip install --quiet --requirement requirements-tensorflow.txt
 	touch $@
 
+# In the course's own, nbgrader would show in every learner's JupyterLab. All that the list names is installed, though the
+# course has some of it, because nbgrader looks for it beside its own Python; and nothing else, because the course has it.
+$(GRADING)/.ready: requirements-grading.txt $(READY)
+	$(PYTHON) -m venv --clear $(GRADING)
+	echo "$(abspath $(VENV))/lib/python3.11/site-packages" > $(GRADING)/lib/python3.11/site-packages/course.pth
+	$(GRADING)/bin/python -m pip install --quiet --ignore-installed --no-deps --requirement requirements-grading.txt
+	touch $@
+
 lab: $(READY)
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/00_quickstart.ipynb $(LAB_OPTIONS)
 
 # Two processes with one thread each: with more they would wait for one another.
-test: $(READY) $(TENSORFLOW)/.ready
+test: $(READY) $(TENSORFLOW)/.ready $(GRADING)/.ready
 	env -u COURSE_DATASET OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --numprocesses 2 --dist loadfile
 	env -u COURSE_DATASET OMP_NUM_THREADS=1 $(TENSORFLOW)/bin/python -m pytest --nbval $(KERAS)
+	env -u COURSE_DATASET OMP_NUM_THREADS=1 $(GRADING)/bin/python -m pytest --numprocesses 2 --dist loadfile tests/homework
 
 notebooks: $(READY) $(TENSORFLOW)/.ready
 	$(BIN)/python -m tools.notebooks $(ONLY)
 	$(if $(or $(if $(ONLY),,all),$(filter 17,$(ONLY))),$(TENSORFLOW)/bin/python -m tools.notebooks 17)
+
+homework: $(GRADING)/.ready
+	$(GRADING)/bin/python -m tools.homework make $(ONLY)
+
+grade: $(GRADING)/.ready
+	$(GRADING)/bin/python -m tools.homework grade $(SUBMISSIONS)
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -58,14 +58,15 @@ def test_the_address_stands_in_one_place() -> None:
     """In pyproject.toml; elsewhere only where it is stamped from there."""
     written = {
         str(path.relative_to(ROOT))
-        for pattern in ("*.md", "*.toml", "*.yml", "Makefile", "*/*.py", "notebooks/checks/*.py")
+        for pattern in ("*.md", "*.toml", "*.yml", "Makefile", "*/*.md", "*/*.py", "notebooks/checks/*.py")
         for path in ROOT.glob(pattern)
         if repository() in path.read_text(encoding="utf-8")
     }
-    assert written <= {"pyproject.toml", "README.md"}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert stamp_readme(readme) == readme, "run make notebooks"
-    assert readme.count(repository()) == 2
+    assert written <= {"pyproject.toml", "README.md", "docs/teaching.md"}
+    for page in ("README.md", "docs/teaching.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert stamp_readme(text) == text, "run make notebooks"
+        assert text.count(repository()) == 2
 
 
 def test_every_code_cell_was_executed_in_order(name: str) -> None:
@@ -189,7 +190,7 @@ def test_links_resolve(name: str) -> None:
         assert_links_resolve(text_of(cell), "notebooks")
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "data/README.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "data/README.md", "docs/teaching.md"])
 def test_links_of_documents_resolve(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     folder, _, file = document.rpartition("/")

@@ -3,9 +3,9 @@
     python -m tools.notebooks            all of them
     python -m tools.notebooks 01 03      those whose names start so
 
-Stamping writes the repository's address (pyproject.toml, [project.urls]) into the README's commands and into each
-source: the Colab badge of its first cell and its setup cell. Converting and executing gives notebooks/NN_name.ipynb
-with outputs. A notebook is replaced only when it ran to the end.
+Stamping writes the repository's address (pyproject.toml, [project.urls]) into the commands of the README and of
+docs/teaching.md, and into each source: the Colab badge of its first cell and its setup cell. Converting and executing
+gives notebooks/NN_name.ipynb with outputs. A notebook is replaced only when it ran to the end.
 """
 
 import json
@@ -28,7 +28,7 @@ NOTEBOOKS = ROOT / "notebooks"
 SOURCES = NOTEBOOKS / "source"
 
 BADGE = re.compile(r"^# \[!\[Open in Colab\].*$", re.MULTILINE)
-SETUP = re.compile(r'^# %% tags=\["setup"\]\n.*?(?=^# %%)', re.MULTILINE | re.DOTALL)
+SETUP = re.compile(r'^# %% tags=\["setup"\].*?\n.*?(?=^# %%)', re.MULTILINE | re.DOTALL)
 
 SETUP_CELL = """# %% tags=["setup"]
 # @title Setup
@@ -96,32 +96,37 @@ def stamp(text: str, name: str) -> str:
     Raises:
         ValueError: the source has no badge line or no setup cell to stamp.
     """
-    address = repository()
     more = "".join(
         FETCH.format(module=module, packages=packages)
         for module, packages in NOT_ON_COLAB.items()
         if re.search(rf"^(import|from) {module}\b", text, re.M)
     )
-    path = address.removeprefix("https://")
+    return fill(text, f"notebooks/{name}.ipynb", SETUP_CELL.format(repository=repository(), more=more))
+
+
+def fill(text: str, path: str, setup: str) -> str:
+    """Return the source ``text`` with ``setup`` for its setup cell and the badge of the notebook at ``path``.
+
+    Raises:
+        ValueError: the source has no badge line or no setup cell.
+    """
+    address = repository().removeprefix("https://").replace(".com", "", 1)
     badge = (
         "# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-        f"(https://colab.research.google.com/{path.replace('.com', '', 1)}/blob/main/notebooks/{name}.ipynb)"
+        f"(https://colab.research.google.com/{address}/blob/main/{path})"
     )
-    for pattern, what, new in (
-        (BADGE, "Colab badge", badge),
-        (SETUP, "setup cell", SETUP_CELL.format(repository=address, more=more)),
-    ):
+    for pattern, what, new in ((BADGE, "Colab badge", badge), (SETUP, "setup cell", setup)):
         text, count = pattern.subn(new.replace("\\", r"\\"), text)
         if count != 1:
-            raise ValueError(f"notebooks/source/{name}.py has {count} times a {what}, not once: see CONTRIBUTING.md.")
+            raise ValueError(f"The source of {path} has {count} times a {what}, not once: see CONTRIBUTING.md.")
     return text
 
 
 def stamp_readme(text: str) -> str:
-    """Return the README's ``text`` with the repository's address in its commands up to date."""
+    """Return a page's ``text`` with the repository's address in its commands up to date."""
     text = re.sub(r"(?<=git clone )\S+", repository(), text)
     text = re.sub(r"(?<=git\+)[^\s`]+", repository(), text)
-    return re.sub(r"(?m)^cd \S+$", f"cd {repository().rpartition('/')[2]}", text)
+    return re.sub(r"(?m)^cd [^/\s]+$", f"cd {repository().rpartition('/')[2]}", text)
 
 
 def convert(text: str) -> Any:
@@ -130,9 +135,8 @@ def convert(text: str) -> Any:
     notebook = nbformat.from_dict({**notebook, "nbformat": 4, "nbformat_minor": 5, "metadata": METADATA})
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"
-        tags = cell.metadata.get("tags")
-        cell["metadata"] = {"tags": tags} if tags else {}
-        if tags == ["setup"]:  # folded away, in JupyterLab and on Colab
+        cell["metadata"] = {key: cell.metadata[key] for key in ("nbgrader", "tags") if cell.metadata.get(key)}
+        if cell["metadata"].get("tags") == ["setup"]:  # folded away, in JupyterLab and on Colab
             cell["metadata"] |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
     return notebook
 
@@ -182,10 +186,10 @@ def main(prefixes: list[str]) -> int:
     if not sources:
         print(f"No file in {SOURCES.relative_to(ROOT)} starts with {' or '.join(prefixes)}.", file=sys.stderr)
         return 1
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    if stamp_readme(text) != text:
-        readme.write_text(stamp_readme(text), encoding="utf-8")
+    for page in (ROOT / "README.md", ROOT / "docs" / "teaching.md"):
+        text = page.read_text(encoding="utf-8")
+        if stamp_readme(text) != text:
+            page.write_text(stamp_readme(text), encoding="utf-8")
     failed = 0
     for source in sources:
         if "import tensorflow" in source.read_text(encoding="utf-8") and find_spec("tensorflow") is None:

@@ -1,0 +1,122 @@
+"""The kernel in which submissions are graded: limited, in a folder of its own, and shut off from the rest.
+
+    python tools/grading_kernel.py CONNECTION_FILE FOLDER
+
+``nbgrader autograde`` starts it in autograded/<student>/<assignment> (see tools/grading.py). It moves to FOLDER, which
+is empty and goes away afterwards, and copies there what was released beside the notebook. What else a student handed in
+stays outside: it could be links.
+What this stops and what it does not is said in docs/teaching.md.
+"""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("COURSE_DATA", ROOT / "data"))
+
+GIB = 2**30
+MEMORY = 4 * GIB  # of data, which is what tensors take
+CPU_SECONDS = 600  # for one submission; one cell is stopped earlier, by Execute.timeout
+FILE_SIZE = GIB // 4
+PROCESSES = 4096  # of this user, all programs together
+OUTPUT = 1_000_000  # characters that one cell may print: an endless loop that prints ends soon and drowns nobody
+
+
+def limit() -> None:
+    """Set what this process and its children may use; a limit that the system does not know is left out."""
+    if os.name != "posix":
+        return
+    import resource
+
+    for name, value in (
+        ("RLIMIT_DATA", MEMORY),
+        ("RLIMIT_CPU", CPU_SECONDS),
+        ("RLIMIT_FSIZE", FILE_SIZE),
+        ("RLIMIT_NPROC", PROCESSES),
+        ("RLIMIT_CORE", 0),
+    ):
+        if hasattr(resource, name):
+            kind = getattr(resource, name)
+            hard = resource.getrlimit(kind)[1]
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(kind, (value, value))
+
+
+def limit_output(shell: Any) -> None:
+    """Let ``print`` raise in a cell that has written too much."""
+    from ipykernel.iostream import OutStream
+
+    written, write = 0, OutStream.write
+
+    def start_again(*_: Any) -> None:
+        nonlocal written
+        written = 0
+
+    def counted(self: OutStream, string: str) -> int | None:
+        nonlocal written
+        written += len(string)
+        if written > OUTPUT:
+            raise RuntimeError(f"this cell wrote more than {OUTPUT:,} characters")
+        return write(self, string)
+
+    OutStream.write = counted  # type: ignore[method-assign]
+    shell.events.register("pre_run_cell", start_again)
+
+
+def shut_off(connection_file: Path, folder: Path) -> None:
+    """Leave this process the libraries, the course and ``folder``, and no TCP connection to anybody."""
+    from tools import landlock
+
+    if not landlock.version():
+        return
+    # Not all of /usr, /etc and /dev: nbgrader's exchange, the passwords and the disks are there.
+    allowed = [Path("/usr", name) for name in ("bin", "include", "lib", "lib64", "libexec", "share")]
+    allowed += [Path("/usr/local", name) for name in ("bin", "include", "lib")]
+    allowed += [
+        Path("/etc", name) for name in ("ld.so.cache", "passwd", "group", "nsswitch.conf", "localtime", "fonts")
+    ]
+    allowed += [Path("/proc", name) for name in ("self", "cpuinfo", "meminfo", "stat", "sys", "filesystems")]
+    allowed += [Path("/dev", name) for name in ("zero", "random", "urandom")]
+    allowed += [Path(name) for name in ("/bin", "/lib", "/lib64", "/sys/devices", "/sys/fs/cgroup")]
+    for prefix in (sys.prefix, sys.base_prefix):
+        if prefix not in ("/usr", "/usr/local"):
+            allowed += [Path(prefix), Path(prefix).resolve()]
+    allowed += [Path(name) for name in sys.path if name.endswith("site-packages")]  # of the course, if that is another
+    connection = json.loads(connection_file.read_text(encoding="utf-8"))
+    landlock.shut_in(
+        read=[*allowed, DATA, ROOT / "course_utils", connection_file],
+        write=[folder, Path("/dev/shm"), Path("/dev/null")],
+        ports=[number for name, number in connection.items() if name.endswith("_port")],
+    )
+
+
+def main(connection_file: Path, folder: Path) -> None:
+    """Prepare, shut off, and become a kernel."""
+    release = Path.cwd().parents[2] / "release" / Path.cwd().name
+    shutil.copytree(release, folder, ignore=shutil.ignore_patterns("*.ipynb"), dirs_exist_ok=True)
+    os.chdir(folder)
+    os.environ |= {"HOME": str(folder), "IPYTHONDIR": str(folder), "TMPDIR": str(folder)}
+    limit()
+
+    # Imported while the checkout can still be listed; the digits cannot be made later.
+    sys.path[0] = str(ROOT)
+    import course_utils
+
+    if not (DATA / "digits_files").is_dir():
+        course_utils.load_dataset("digits")
+    from ipykernel.kernelapp import IPKernelApp
+
+    shut_off(connection_file, folder)
+    sys.path[0] = ""
+    app = IPKernelApp.instance()
+    app.initialize(["-f", str(connection_file), "--HistoryManager.hist_file=:memory:"])
+    limit_output(app.shell)
+    app.start()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
