@@ -108,7 +108,7 @@ else:
 # ## 2. Figures from it
 #
 # Write `class_figures`. It takes a confusion matrix and returns three tensors with one number for each class: precision,
-# recall and F1. Some class may never be predicted, or may not occur, or neither. A figure that would be 0 / 0 is 0; and
+# recall and F1. Some class may never be predicted, or never occur, or both. A figure that would be 0 / 0 is 0; and
 # F1, which is 2 TP / (2 TP + FP + FN), is 0 as well where no sample of the class was found. The matrix stays as it is.
 
 
