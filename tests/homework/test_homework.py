@@ -69,7 +69,9 @@ def test_badge_and_setup_cell_are_stamped(name: str) -> None:
 
 def test_a_release_holds_no_solution_and_no_hidden_test(name: str) -> None:
     files = {path.name: path.read_text(encoding="utf-8") for path in (HOMEWORK / "release" / name).glob("*.*")}
-    assert set(files) == {f"{name}.ipynb", f"{name}_checks.py"}
+    beside = {path.name for path in (HOMEWORK / "source" / name).iterdir() if path.is_file()} - {f"{name}.py"}
+    assert set(files) == beside | {f"{name}.ipynb"}
+    assert f"{name}_checks.py" in beside
     cells = ["".join(cell["source"]) for cell in released(name)["cells"]]
     for kind in ("SOLUTION", "HIDDEN TESTS"):
         assert not any(kind in file for file in files.values())
@@ -114,7 +116,8 @@ def test_the_first_cell_says_what_a_student_must_know(name: str) -> None:
 def test_solutions_import_only_what_is_allowed(name: str) -> None:
     allowed = re.search(r"\*\*Allowed imports:\*\*(.*?)standard library", first_cell(name), re.DOTALL)
     assert allowed is not None
-    packages = {*re.findall(r"`(\w+)`", allowed[1]), *sys.stdlib_module_names, f"{name}_checks"}
+    beside = {path.stem for path in (HOMEWORK / "source" / name).glob("*.py")}
+    packages = {*re.findall(r"`(\w+)`", allowed[1]), *sys.stdlib_module_names, *beside}
     for cell in marked(source_notebook(text(name))):
         if "setup" not in cell.metadata.get("tags", []):
             for node in ast.walk(ast.parse(cell.source)):
