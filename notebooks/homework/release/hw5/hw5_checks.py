@@ -534,7 +534,8 @@ def _make_model(seed: int, channels: int, training: bool) -> tuple[nn.Module, St
     with torch.no_grad():
         for _ in range(3):
             model(2 * torch.randn(16, channels, 8, 8) + 0.5)  # BatchNorm has seen something
-        model.classifier[2].weight.mul_(3)
+        for parameter in model.classifier.parameters():
+            parameter.mul_(3)  # so that the answers differ
     model.train(training)
     model.features[0].eval()  # as if it had been frozen
     mean, std = 0.2 + 0.3 * torch.rand(channels), 0.1 + 0.2 * torch.rand(channels)

@@ -214,7 +214,7 @@ else:
 
 # %% nbgrader={"grade_id": "train", "solution": true}
 def train(training, loss_fn, validate, epochs, path):
-    """Train until there were so many epochs; go on from path if it is there. Return the best loss."""
+    """Train up to so many epochs, from path on if it is there; return the best loss."""
     ### BEGIN SOLUTION
     progress = {"epoch": 0, "best": math.inf}
     if path.exists():
