@@ -184,7 +184,8 @@ def train(images, labels, seed):
     loader = make_loader(data, batch_size=32, shuffle=True, seed=seed)
     model = nn.Sequential(nn.AvgPool2d(2), SmallCNN((1, 14, 14), 10))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.02, weight_decay=0.05)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.02, total_steps=epochs * len(loader))
+    steps = epochs * len(loader)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.02, total_steps=steps)
     loss_fn = nn.CrossEntropyLoss()
     for _ in range(epochs):
         train_epoch(model, loader, loss_fn, optimizer, scheduler=scheduler, progress=False)
