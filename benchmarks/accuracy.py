@@ -272,20 +272,25 @@ def compare(title: str, found: Recipes) -> tuple[str, list[float]]:
 def draw(found: dict[str, Recipes]) -> str:
     """Draw validation accuracy over seconds."""
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 
     plt.style.use("course_utils.course")
-    figure, axes = plt.subplots(1, len(found), figsize=(8.6, 3.2), sharey=True)
+    figure, axes = plt.subplots(1, len(found), figsize=(8.6, 3.6), sharey=True)
     for axis, (title, recipes) in zip(axes, found.items(), strict=True):
-        for place, (name, runs) in enumerate(recipes.items()):
-            for index, run in enumerate(runs):
-                label = name.split(":")[0] if index == 0 else None
+        for place, runs in enumerate(recipes.values()):
+            for run in runs:
                 walls, _, accuracies = zip(*run.points, strict=True)
-                axis.plot(walls, accuracies, f"C{place}", marker="o", markersize=3, linewidth=1, label=label)
+                axis.plot(walls, accuracies, f"C{place}", marker="o", markersize=3, linewidth=1)
         axis.set(title=title, xscale="log", xlabel="seconds (logarithmic)", ylim=(0, 1))
-        axis.legend(fontsize=7, loc="lower right")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set_ylabel("validation accuracy")
     axes[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    names = ("tutorial", "course, the tutorial's network (of image files: ResNet)", "course, SmallCNN")
+    lines = [Line2D([], [], color=f"C{place}", marker="o", markersize=3) for place in range(len(names))]
+    figure.legend(lines, names, loc="outside lower center", ncols=3, fontsize=8)
     alt = "Validation accuracy over seconds, for each data set: the course's runs beside the tutorials' recipes."
     return save_figure(figure, "accuracy", alt)
 

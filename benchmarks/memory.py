@@ -146,8 +146,8 @@ def draw(found: dict[str, float]) -> str:
     axis.barh(range(len(found)), list(found.values()), color=[f"C{int(any(o in n for o in ours))}" for n in found])
     for place, value in enumerate(found.values()):
         axis.text(value, place, f" {value:.0f}", va="center", fontsize=8)
-    axis.set(yticks=range(len(found)), yticklabels=list(found), xlabel="MiB at the peak, above what the text says")
-    axis.set(title="Peak resident memory")
+    axis.set(yticks=range(len(found)), yticklabels=list(found), title="Peak resident memory")
+    axis.set(xlabel="MiB at the peak above the imports (of a loop: above one batch)")
     axis.grid(axis="y", visible=False)
     axis.invert_yaxis()
     least, most = min(found, key=lambda name: found[name]), max(found, key=lambda name: found[name])

@@ -40,7 +40,9 @@ def test_the_page_has_every_section_and_its_figures() -> None:
     page = (CHECKOUT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
     for name in NAMES:
         found = report.load(name)
-        assert found is not None, f"{name} was never measured"
+        if found is None:
+            assert f'Not measured yet: `make bench ONLY="{name}"`.' in page
+            continue
         assert f"\n## {found.title}\n\n`{name}`. {found.machine}\n" in page
         assert found.text in page
         for goal in found.goals:
