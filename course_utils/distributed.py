@@ -7,6 +7,7 @@ All of it rests on PyTorch's process group: start the program with torchrun and 
 import atexit
 import io
 import os
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -40,8 +41,18 @@ def start_group(device: torch.device) -> tuple[torch.device, Callable[[nn.Module
         torch.cuda.set_device(device)
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        atexit.register(dist.destroy_process_group)
+        atexit.register(_leave_group)
     return device, DistributedDataParallel
+
+
+def _leave_group() -> None:
+    """Leave the group, and let gloo's threads give back their last tensors while Python can still take them.
+
+    A thread that does so when Python has begun to end aborts the program, with "terminate called without an active
+    exception". Sleeping lets it have its turn. Source: https://github.com/pytorch/pytorch/pull/179291
+    """
+    dist.destroy_process_group()
+    time.sleep(0.2)
 
 
 def rank() -> int:
