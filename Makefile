@@ -41,9 +41,10 @@ $(TENSORFLOW)/.ready: requirements-tensorflow.txt $(READY)
 
 # In the course's own, nbgrader would show in every learner's JupyterLab. All that the list names is installed, though the
 # course has some of it, because nbgrader looks for it beside its own Python; and nothing else, because the course has it.
+# addsitedir finds course_utils, too, for programs that a submission starts.
 $(GRADING)/.ready: requirements-grading.txt $(READY)
 	$(PYTHON) -m venv --clear $(GRADING)
-	echo "$(abspath $(VENV))/lib/python3.11/site-packages" > $(GRADING)/lib/python3.11/site-packages/course.pth
+	echo "import site; site.addsitedir('$(abspath $(VENV))/lib/python3.11/site-packages')" > $(GRADING)/lib/python3.11/site-packages/course.pth
 	$(GRADING)/bin/python -m pip install --quiet --ignore-installed --no-deps --requirement requirements-grading.txt
 	touch $@
 
