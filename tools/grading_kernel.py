@@ -88,7 +88,7 @@ def shut_off(connection_file: Path, folder: Path) -> None:
     allowed += [Path(name) for name in sys.path if name.endswith("site-packages")]  # of the course, if that is another
     connection = json.loads(connection_file.read_text(encoding="utf-8"))
     landlock.shut_in(
-        read=[*allowed, DATA, ROOT / "course_utils", connection_file],
+        read=[*allowed, DATA, ROOT / "data", ROOT / "course_utils", connection_file],
         write=[folder, Path("/dev/shm"), Path("/dev/null")],
         ports=[number for name, number in connection.items() if name.endswith("_port")],
     )
