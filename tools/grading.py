@@ -3,10 +3,14 @@
 notebooks/homework/nbgrader_config.py puts these into nbgrader's own steps, so that ``nbgrader autograde`` uses them.
 """
 
+import json
 import os
+import select
+import signal
 import sys
+from functools import cache, partialmethod
 from pathlib import Path
-from subprocess import DEVNULL
+from subprocess import DEVNULL, PIPE, Popen
 from tempfile import TemporaryDirectory
 from textwrap import wrap
 from typing import Any
@@ -23,6 +27,43 @@ OUTPUT = 5_000_000  # characters of all outputs of a cell, figures included; wha
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "COURSE_DATA", "LD_LIBRARY_PATH")
 
 
+@cache
+def fork_server(environment: tuple[tuple[str, str], ...]) -> Any:
+    """Return the process that kernels of this environment are forked from; it ends with this one."""
+    command = [sys.executable, str(LAUNCHER)]
+    return Popen(command, env=dict(environment), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True)
+
+
+class ForkedKernel:
+    """What jupyter_client asks of a process that it has started, for one that the fork server has started.
+
+    Raises:
+        OSError, ValueError: the fork server has ended.
+    """
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, environment: dict[str, str], *arguments: str) -> None:
+        server = fork_server(tuple(sorted(environment.items())))
+        print(json.dumps(arguments), file=server.stdin, flush=True)
+        self.pid = int(server.stdout.readline())
+        self._handle = os.fdopen(os.pidfd_open(self.pid), "rb", buffering=0)  # closed with this object
+        self._ended = select.poll()
+        self._ended.register(self._handle)
+
+    def poll(self) -> int | None:
+        """Return None while it runs; how it ended only its parent could say."""
+        return 0 if self._ended.poll(0) else None
+
+    wait = poll  # jupyter_client waits only for what has ended
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the kernel alone; jupyter_client does so when its process group is gone."""
+        signal.pidfd_send_signal(self._handle.fileno(), number)
+
+    kill = terminate = partialmethod(send_signal, signal.SIGKILL)
+
+
 class GradingKernelManager(AsyncKernelManager):
     """Starts tools/grading_kernel.py, each time in a new folder, with none of the grader's environment variables."""
 
@@ -37,8 +78,22 @@ class GradingKernelManager(AsyncKernelManager):
         if "COURSE_DATA" in environment:
             environment["COURSE_DATA"] = os.path.abspath(environment["COURSE_DATA"])
         environment |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "TQDM_DISABLE": "1", "PYTHONHASHSEED": "0"}
+        environment |= {"JE_ARROW_MALLOC_CONF": "background_thread:false"}  # Arrow starts one when it is imported
         quiet = {"stdout": DEVNULL, "stderr": DEVNULL}  # of compiled code; Python's goes to the notebook
         await super().start_kernel(**{**options, **quiet, "env": environment})
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
+        """Fork it, where that is safe; elsewhere, and where the fork server has ended, start it as any other."""
+        if sys.platform == "linux":
+            try:
+                kernel = ForkedKernel(options["env"], os.path.abspath(options["cwd"]), *kernel_cmd[2:])
+            except (OSError, ValueError):
+                pass
+            else:
+                provisioner: Any = self.provisioner
+                provisioner.process, provisioner.pid, provisioner.pgid = kernel, kernel.pid, kernel.pid
+                return
+        await super()._async_launch_kernel(kernel_cmd, **options)
 
 
 class Execute(preprocessors.Execute):  # type: ignore[misc]

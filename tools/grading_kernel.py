@@ -1,6 +1,7 @@
 """The kernel in which submissions are graded: limited, in a folder of its own, and shut off from the rest.
 
-    python tools/grading_kernel.py CONNECTION_FILE FOLDER
+    python tools/grading_kernel.py CONNECTION_FILE FOLDER    one kernel
+    python tools/grading_kernel.py                           a fork server: a kernel for each line of its input
 
 ``nbgrader autograde`` starts it in autograded/<student>/<assignment> (see tools/grading.py). It moves to FOLDER, which
 is empty and goes away afterwards, and copies there what was released beside the notebook. What else a student handed in
@@ -8,10 +9,14 @@ stays outside: it could be links.
 What this stops and what it does not is said in docs/teaching.md.
 """
 
+import ctypes
 import json
 import os
 import shutil
+import signal
 import sys
+import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,10 @@ CPU_SECONDS = 600  # for one submission; one cell is stopped earlier, by Execute
 FILE_SIZE = GIB // 4
 PROCESSES = 4096  # of this user, all programs together
 OUTPUT = 1_000_000  # characters that one cell may print: an endless loop that prints ends soon and drowns nobody
+
+# What assignments import, and what that imports at its first use: most of a kernel's start.
+PRELOADED = ("course_utils", "ipykernel.kernelapp", "numpy", "sklearn.model_selection", "torch._dynamo")
+DIE_WITH_PARENT = 1  # for prctl
 
 
 def limit() -> None:
@@ -118,5 +127,51 @@ def main(connection_file: Path, folder: Path) -> None:
     app.start()
 
 
+def serve() -> None:
+    """Start a kernel for each line of the input: JSON of the submission's folder, CONNECTION_FILE and FOLDER.
+
+    The kernel answers by its process id.
+    """
+    environment = dict(os.environ)
+    sys.path[0] = str(ROOT)
+    for name in PRELOADED:
+        import_module(name)
+    if len(os.listdir("/proc/self/task")) > 1:
+        sys.exit("A thread is running: a fork would leave it out, and keep what it has locked.")
+    os.close(os.pidfd_open(os.getpid()))  # an error on a system that has none: who asks for kernels needs it
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nothing remains of kernels that have ended
+    for line in sys.stdin:
+        if os.fork() == 0:
+            try:
+                become_kernel(environment, *map(Path, json.loads(line)))
+            finally:
+                os._exit(0)
+
+
+def become_kernel(environment: dict[str, str], submission: Path, connection_file: Path, folder: Path) -> None:
+    """Keep nothing of the fork server but its modules; random numbers and temporary folders are this kernel's own."""
+    import numpy as np
+    import torch
+
+    os.setsid()  # signals go to all that the kernel has started, and to nobody else
+    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.write(1, f"{os.getpid()}\n".encode())
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(nothing, number)
+    os.close(nothing)
+    np.random.seed()  # noqa: NPY002 - the one that all programs in this process share
+    torch.seed()
+    tempfile.tempdir = None
+    os.environ.clear()
+    os.environ |= environment  # torch._dynamo has written a folder into it
+    os.chdir(submission)
+    main(connection_file, folder)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) == 1:
+        serve()
+    else:
+        main(Path(sys.argv[1]), Path(sys.argv[2]))

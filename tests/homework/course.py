@@ -1,5 +1,6 @@
 """Grading planted submissions as nbgrader grades them, for the tests of the homework."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import nbformat
 
 from tests.homework.wrong_submissions import Submission
 from tools.homework import HOMEWORK, grade, make, open_course, source_notebook
+
+os.environ["A_SECRET"] = "a token"  # set before any kernel or fork server starts; none may have it
 
 
 def marked(notebook: Any) -> list[Any]:

@@ -1,5 +1,6 @@
 """The grading itself: what a submission can do to the machine, to the others and to its own points."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.homework.course import Course
 from tests.homework.wrong_submissions import Submission
-from tools import landlock
+from tools import grading, landlock
 from tools.homework import HOMEWORK, grade, make, open_course
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # nbgrader's and SQLAlchemy's own
@@ -109,12 +110,19 @@ def test_a_file_that_is_no_notebook_does_not_stop_the_others(course: Course) -> 
     assert grade(course.api, "strange", "hw9").startswith("not graded: ")
 
 
+def ended(_: object) -> "subprocess.Popen[str]":
+    """In place of the fork server: a process that does not answer any more."""
+    process = subprocess.Popen(["true"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process.wait()
+    return process
+
+
 # What a submission tries, and how that must end. {root} is the course's folder, {course} the checkout.
 PROBES = {
     "open({root!r} + '/gradebook.db', 'rb')": "PermissionError",
     "open({root!r} + '/source/hw9/hw9.py')": "PermissionError",
-    "open({root!r} + '/autograded/spy/hw9/hw9.ipynb')": "PermissionError",  # with the hidden tests in it
-    "open({root!r} + '/submitted/neighbour/hw9/hw9.ipynb')": "PermissionError",
+    "open({root!r} + '/autograded/{student}/hw9/hw9.ipynb')": "PermissionError",  # with the hidden tests in it
+    "open({root!r} + '/submitted/neighbour_of_{student}/hw9/hw9.ipynb')": "PermissionError",
     "os.listdir({course!r})": "PermissionError",
     "os.listdir('/tmp')": "PermissionError",
     "open('/etc/shadow')": "PermissionError",
@@ -129,28 +137,45 @@ PROBES = {
     "open('large', 'wb').write(bytes(2**28 + 2**20))": "OSError",
     "resource.setrlimit(resource.RLIMIT_DATA, (2**40, 2**40))": "ValueError",
     "os.environ['A_SECRET']": "KeyError",
+    "'A_SECRET' in open('/proc/self/environ').read() or 1 / 0": "ZeroDivisionError",
     "open('own.txt', 'w').write('mine')": "nothing",
     "open({course!r} + '/course_utils/training.py').read()": "nothing",
     "open({course!r} + '/data/phones.csv').read()": "nothing",
+    "subprocess.run([sys.executable, '-c', FIND], check=True, capture_output=True)": "nothing",
     "os.getpid()": "nothing",
 }
 
 
 @pytest.mark.skipif(landlock.version() < 6, reason="needs Landlock as of Linux 6.12")
-def test_what_the_kernel_cannot_reach(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("A_SECRET", "a token")
-    names = {"root": str(course.root), "course": str(HOMEWORK.parent.parent)}
+@pytest.mark.parametrize("student", ["forked", "started"])
+def test_what_the_kernel_cannot_reach(course: Course, student: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if student == "started":
+        monkeypatch.setattr(grading, "fork_server", ended)
+    names = {"root": str(course.root), "course": str(HOMEWORK.parent.parent), "student": student}
     probes = [probe.format(**names) for probe in PROBES]
-    tried = "import os, resource, socket, subprocess\n" + "".join(
+    find = "import importlib.util; importlib.util.find_spec('course_utils').origin"
+    tried = f"import os, resource, socket, subprocess, sys\nFIND = {find!r}\n" + "".join(
         f"try:\n    {probe}\n    print('nothing')\nexcept Exception as error:\n    print(type(error).__name__)\n"
         for probe in probes
     )
-    course.submit("neighbour", None)
-    course.submit("spy", Submission({"fifth": tried}))
-    assert course.grade("spy")[0] == ""
-    assert dict(zip(probes, course.graded("spy")["fifth"].split(), strict=True)) == dict(
+    course.submit(f"neighbour_of_{student}", None)
+    course.submit(student, Submission({"fifth": tried}))
+    assert course.grade(student)[0] == ""
+    assert dict(zip(probes, course.graded(student)["fifth"].split(), strict=True)) == dict(
         zip(probes, PROBES.values(), strict=True)
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
+def test_forked_kernels_draw_numbers_of_their_own(course: Course) -> None:
+    draws = "os.getppid(), random.random(), np.random.rand(), torch.rand(1)"
+    said = []
+    for student in ("lucky", "unlucky"):
+        course.submit(student, Submission({"fifth": f"import os, random, numpy as np, torch\nprint({draws})"}))
+        assert course.grade(student)[0] == ""
+        said.append(course.graded(student)["fifth"].split())
+    assert said[0][0] == said[1][0] != str(os.getpid())
+    assert all(mine != others for mine, others in zip(said[0][1:], said[1][1:], strict=True))
 
 
 @pytest.mark.skipif(landlock.version() < 6, reason="needs Landlock as of Linux 6.12")
