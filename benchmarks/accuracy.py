@@ -327,7 +327,7 @@ def run(
         colour = images or load_dataset("photo_digits").folder
         many, threads = range(seeds), torch.get_num_threads()
         torch.set_num_threads(1)
-        found: dict[str, Recipes] = {"FashionMNIST": {}, "MNIST": {}, "Image files": {}}
+        found: dict[str, Recipes] = {}
         place = folders["fashion_mnist"]
         found["FashionMNIST"] = {
             "tutorial: 784-512-512-10, SGD 0.001, 5 epochs": [fashion_recipe(seed, place) for seed in many],

@@ -6,7 +6,7 @@ FOLDER holds train.txt and test.txt, lists of images as ``ImageTxtDataset`` read
 numbers from 0; without it, the data set photo_digits. Every run gets the same seconds of processor time for training,
 validation included. The tutorial's: AlexNet without normalisation, SGD with a rate of 0.01, batches of 64, no
 schedule, no augmentation, for as many epochs as fit in. The others: AlexNet, VGG and ResNet, each with AdamW,
-OneCycleLR over the epochs that fit in, Kaiming's initialisation, batches of 32 and random crops (``--flip``: and
+OneCycleLR over the epochs that fit in, Kaiming's initialisation, batches of 32 and random shifts (``--flip``: and
 mirroring). A fifth of train.txt is for validation; test.txt is read once a run, at the end, and chooses nothing.
 """
 
@@ -19,7 +19,6 @@ from pathlib import Path
 import torch
 from sklearn.model_selection import train_test_split
 from torch import nn
-from torchvision.transforms import v2
 
 from course_utils import (
     ImageDataset,
@@ -31,7 +30,9 @@ from course_utils import (
     seed_everything,
     train_epoch,
 )
+from course_utils.augmenting import RandomFlip, RandomShift
 from course_utils.data import channel_statistics
+from course_utils.decoding import decode_images
 
 
 def _conv(channels_in: int, channels_out: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
@@ -103,12 +104,11 @@ Parts = tuple[ImageDataset, ImageDataset, ImageDataset, ImageDataset]
 def read(folder: Path, flip: bool) -> tuple[Parts, int]:
     """Return the training part plain and augmented, the validation and the test part, and the number of classes."""
     lists = [ImageTxtDataset(folder / f"{name}.txt", check="files") for name in ("train", "test")]
-    pixels = [torch.stack([files.read(index) for index in range(len(files))]) for files in lists]
+    pixels = [decode_images(files) for files in lists]
     labels = lists[0].labels
     train, val = train_test_split(torch.arange(len(labels)), test_size=0.2, random_state=42, stratify=labels)
     mean, std = channel_statistics(pixels[0][train])
-    crop = v2.RandomCrop(pixels[0].shape[-2:], padding=3, padding_mode="reflect")
-    augment = v2.Compose([crop, v2.RandomHorizontalFlip()]) if flip else crop
+    augment = nn.Sequential(RandomShift(3), RandomFlip()) if flip else RandomShift(3)
     parts = (
         ImageDataset(pixels[0][train], labels[train], mean=mean, std=std),
         ImageDataset(pixels[0][train], labels[train], mean=mean, std=std, augment=augment),

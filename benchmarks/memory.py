@@ -25,7 +25,7 @@ from benchmarks import peers, tables
 from benchmarks.machine import forget_peak, peak, resident
 from benchmarks.make_data import distorted_digits, write_idx, write_photos, write_tables
 from benchmarks.pipelines import BATCH, consume
-from benchmarks.report import Section, machine_line, number, save_figure, table
+from benchmarks.report import Section, bars, machine_line, number, table
 from course_utils import MLP, ImageDataset, ImageTxtDataset, make_loader
 from course_utils.decoding import decode_images
 from course_utils.tables import read_table
@@ -138,21 +138,11 @@ def measured(name: str, folder: Path) -> float:
 
 def draw(found: dict[str, float]) -> str:
     """Draw the peaks."""
-    import matplotlib.pyplot as plt
-
-    plt.style.use("course_utils.course")
-    figure, axis = plt.subplots(figsize=(8.6, 0.6 + 0.27 * len(found)))
     ours = ("make_loader", "decoded once", "read_table", "ParquetStream", "train_epoch")
-    axis.barh(range(len(found)), list(found.values()), color=[f"C{int(any(o in n for o in ours))}" for n in found])
-    for place, value in enumerate(found.values()):
-        axis.text(value, place, f" {value:.0f}", va="center", fontsize=8)
-    axis.set(yticks=range(len(found)), yticklabels=list(found), title="Peak resident memory")
-    axis.set(xlabel="MiB at the peak above the imports (of a loop: above one batch)")
-    axis.grid(axis="y", visible=False)
-    axis.invert_yaxis()
     least, most = min(found, key=lambda name: found[name]), max(found, key=lambda name: found[name])
     alt = f"Bars of peak memory: {least} needs least, {most} most."
-    return save_figure(figure, "memory", alt)
+    axis = "MiB at the peak above the imports (of a loop: above one batch)"
+    return bars(found, ours, "memory", alt, title="Peak resident memory", xlabel=axis)
 
 
 def run(count: int = 20_000) -> Section:

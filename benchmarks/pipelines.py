@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.make_data import distorted_digits, write_idx
 from benchmarks.measure import Seconds, interleaved, ratio, ratios
-from benchmarks.report import Goal, Section, machine_line, save_figure, spread, table
+from benchmarks.report import Goal, Section, bars, machine_line, spread, table
 from course_utils import ImageDataset, make_loader
 from course_utils.augmenting import RandomFlip, RandomShift
 
@@ -92,22 +92,11 @@ def rows(seconds: Seconds, count: int, base: Callable[[str], str]) -> list[list[
 
 def draw(seconds: Seconds, title: str, name: str, count: int, alt: str) -> str:
     """Draw images a second, on a logarithmic axis."""
-    import matplotlib.pyplot as plt
-
-    plt.style.use("course_utils.course")
-    figure, axis = plt.subplots(figsize=(8.6, 0.4 + 0.34 * len(seconds)))
-    values = [count / statistics.median(times) for times in seconds.values()]
-    colours = ["C1" if ("make_loader" in way or "RandomFlip" in way or "decoded" in way) else "C0" for way in seconds]
-    axis.barh(range(len(values)), values, color=colours)
-    for place, value in enumerate(values):
-        axis.text(value, place, f" {value:,.0f}", va="center", fontsize=8)
-    axis.set(xscale="log", yticks=range(len(values)), yticklabels=list(seconds), title=title)
-    axis.set(xlabel="images a second (logarithmic)", xlim=(min(values) / 2, max(values) * 4))
-    axis.grid(axis="y", visible=False)
-    axis.invert_yaxis()
-    text = save_figure(figure, name, alt)
-    plt.close(figure)
-    return text
+    ours = ("make_loader", "RandomFlip", "decoded")
+    values = {way: count / statistics.median(times) for way, times in seconds.items()}
+    limits = min(values.values()) / 2, max(values.values()) * 4
+    axis = {"xscale": "log", "xlim": limits, "xlabel": "images a second (logarithmic)"}
+    return bars(values, ours, name, alt, title=title, **axis)
 
 
 def run(rounds: int = 7, count: int = 20_000) -> Section:

@@ -104,6 +104,23 @@ def save_figure(figure: "Figure", name: str, alt: str) -> str:
     return f"![{alt}](figures/{name}.png)\n"
 
 
+def bars(values: dict[str, float], ours: Sequence[str], name: str, alt: str, **labels: Any) -> str:
+    """Draw a bar for each value, those with one of ``ours`` in their name in the course's colour; save_figure it."""
+    import matplotlib.pyplot as plt
+
+    plt.style.use("course_utils.course")
+    figure, axis = plt.subplots(figsize=(8.6, 0.5 + 0.3 * len(values)))
+    colours = [f"C{int(any(part in way for part in ours))}" for way in values]
+    axis.barh(range(len(values)), list(values.values()), color=colours)
+    for place, value in enumerate(values.values()):
+        axis.text(value, place, f" {value:,.0f}", va="center", fontsize=8)
+    axis.set(yticks=range(len(values)), yticklabels=list(values), **labels)
+    axis.grid(axis="y", visible=False)
+    axis.margins(x=0.1)
+    axis.invert_yaxis()
+    return save_figure(figure, name, alt)
+
+
 def save(name: str, section: Section, folder: Path = FOLDER) -> None:
     """Write a section's JSON, whole or not at all."""
     path = folder / "results" / f"{name}.json"

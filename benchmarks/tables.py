@@ -9,9 +9,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from benchmarks.make_data import write_tables
-from benchmarks.measure import interleaved, ratios
-from benchmarks.pipelines import BATCH, consume
-from benchmarks.report import Section, machine_line, spread, table
+from benchmarks.measure import interleaved
+from benchmarks.pipelines import BATCH, consume, rows
+from benchmarks.report import Section, machine_line, table
 from course_utils import make_loader
 from course_utils.streaming import ParquetStream
 from course_utils.tables import read_table
@@ -77,11 +77,7 @@ def run(rounds: int = 3, count: int = 20_000) -> Section:
             "ParquetStream, every epoch": lambda: stream(parquet),
         }
         found = interleaved({name: lambda make=make: consume(make()) for name, make in ways.items()}, rounds)  # type: ignore[misc]
-    base = found["pandas row by row, later epochs"]
-    lines = [
-        [name, spread([count / v for v in times]), spread([1 / v for v in ratios(times, base)])]
-        for name, times in found.items()
-    ]
+    lines = rows(found, count, lambda _: "pandas row by row, later epochs")
     text = (
         f"{count:,} rows of 21 columns, batches of {BATCH}, shuffled; {rounds} rounds. A first epoch includes reading "
         f"the file.\n\n{table(['table', 'rows/s', 'x row by row'], lines)}"
