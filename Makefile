@@ -32,21 +32,27 @@ $(READY): requirements.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	touch $(READY)
 
-# Beside the other one, whose packages it uses: TensorBoard behaves differently where it finds TensorFlow.
-$(TENSORFLOW)/.ready: requirements-tensorflow.txt $(READY)
-	$(PYTHON) -m venv --clear $(TENSORFLOW)
-	echo "$(abspath $(VENV))/lib/python3.11/site-packages" > $(TENSORFLOW)/lib/python3.11/site-packages/course.pth
-	$(TENSORFLOW)/bin/python -m pip install --quiet --requirement requirements-tensorflow.txt
-	touch $@
+# Each beside the course's own environment, whose packages it uses: TensorBoard behaves differently where it finds
+# TensorFlow, nbgrader would show in every learner's JupyterLab, and the benchmarks' libraries are nobody else's.
+# addsitedir, because a plain path would not find course_utils, which is installed by a .pth file itself.
+define BESIDE
+$(PYTHON) -m venv --clear $(@D)
+echo "import site; site.addsitedir('$(abspath $(VENV))/lib/python3.11/site-packages')" > $(@D)/lib/python3.11/site-packages/course.pth
+$(@D)/bin/python -m pip install --quiet $(INSTALL) --requirement $<
+touch $@
+endef
 
-# In the course's own, nbgrader would show in every learner's JupyterLab. All that the list names is installed, though the
-# course has some of it, because nbgrader looks for it beside its own Python; and nothing else, because the course has it.
-# addsitedir finds course_utils, too, for programs that a submission starts.
+$(TENSORFLOW)/.ready: requirements-tensorflow.txt $(READY)
+	$(BESIDE)
+
+$(BENCHMARKS)/.ready: requirements-benchmarks.txt $(READY)
+	$(BESIDE)
+
+# All that the list names is installed, though the course has some of it, because nbgrader looks for it beside its own
+# Python; and nothing else, because the course has it.
+$(GRADING)/.ready: INSTALL := --ignore-installed --no-deps
 $(GRADING)/.ready: requirements-grading.txt $(READY)
-	$(PYTHON) -m venv --clear $(GRADING)
-	echo "import site; site.addsitedir('$(abspath $(VENV))/lib/python3.11/site-packages')" > $(GRADING)/lib/python3.11/site-packages/course.pth
-	$(GRADING)/bin/python -m pip install --quiet --ignore-installed --no-deps --requirement requirements-grading.txt
-	touch $@
+	$(BESIDE)
 
 lab: $(READY)
 	$(BIN)/jupyter lab --notebook-dir=. notebooks/00_quickstart.ipynb $(LAB_OPTIONS)
@@ -71,13 +77,6 @@ lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-
-# As with TensorFlow: the libraries that train_epoch is measured against, beside the course's environment.
-$(BENCHMARKS)/.ready: requirements-benchmarks.txt $(READY)
-	$(PYTHON) -m venv --clear $(BENCHMARKS)
-	echo "$(abspath $(VENV))/lib/python3.11/site-packages" > $(BENCHMARKS)/lib/python3.11/site-packages/course.pth
-	$(BENCHMARKS)/bin/python -m pip install --quiet --requirement requirements-benchmarks.txt
-	touch $@
 
 bench: $(READY) $(BENCHMARKS)/.ready
 	$(BENCHMARKS)/bin/python -m benchmarks $(ONLY)
