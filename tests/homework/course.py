@@ -1,11 +1,13 @@
 """Grading planted submissions as nbgrader grades them, for the tests of the homework."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
 
 from tests.homework.wrong_submissions import Submission
 from tools.homework import HOMEWORK, grade, make, open_course, source_notebook
@@ -16,6 +18,13 @@ os.environ["A_SECRET"] = "a token"  # set before any kernel or fork server start
 def marked(notebook: Any) -> list[Any]:
     """Return the cells with nbgrader's marks."""
     return [cell for cell in notebook.cells if "nbgrader" in cell.metadata]
+
+
+def students(wrong: dict[str, Submission]) -> pytest.MarkDecorator:
+    """Parametrise a test by who hands in what: the solution, the untouched release, and all of ``wrong``."""
+    return pytest.mark.parametrize(
+        ("student", "submission"), [("solved", Submission({})), ("untouched", None), *wrong.items()]
+    )
 
 
 class Course:
@@ -81,3 +90,12 @@ class Course:
         lost = set(self.points) if submission is None else set(submission.lost)
         assert lost <= set(self.points), "there are no such tests"
         return {test: 0.0 if test in lost else value for test, value in self.points.items()}
+
+    def check(self, student: str, submission: Submission | None) -> None:
+        """Hand in and grade, and assert what every test gave and what those that gave nothing said."""
+        self.submit(student, submission)
+        assert self.grade(student) == ("", self.expected(submission))
+        lost = dict.fromkeys(self.points, "NotImplementedError") if submission is None else submission.lost
+        said = self.graded(student)
+        for test, reason in lost.items():
+            assert re.search(reason, said[test]), said[test][-500:]
