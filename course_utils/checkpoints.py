@@ -9,8 +9,9 @@ import re
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -55,24 +56,31 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
     Raises:
         CheckpointError: as :func:`save_checkpoint` does.
     """
-    part = path.with_name(path.name + ".part")
     try:
-        try:
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
+        with replacing(path, ".part") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise CheckpointError(
             f"{path} could not be written ({_reason(error)}): "
             f"{'make room' if error.errno in FULL else 'look after the folder'}, or choose another one."
         ) from error
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, suffix: str) -> Iterator[BinaryIO]:
+    """Open a file beside ``path`` that gets its name when the block has ended, and goes away if it fails."""
+    part = path.with_name(path.name + suffix)
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def add_name(path: Path, name: str) -> None:

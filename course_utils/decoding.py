@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from course_utils.checkpoints import replacing
 from course_utils.image_list import ImageTxtDataset
 
 MEMORY = 4 * 2**30  # bytes that are held in memory without being asked for a file
@@ -145,14 +146,9 @@ def _holds(path: Path, sources: bytes) -> bool:
 def _write(path: Path, shape: tuple[int, ...], decoded: Iterable[torch.Tensor | Exception], sources: bytes) -> None:
     """Write a NumPy file beside ``path`` (not through a map: a full disk would kill us), then give it its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            for batch in decoded:
-                file.write(_checked(batch).numpy().data)
-            file.write(MARK + sources)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path, f".{os.getpid()}.part") as file:  # other processes may be decoding the same images
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for batch in decoded:
+            file.write(_checked(batch).numpy().data)
+        file.write(MARK + sources)

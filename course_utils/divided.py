@@ -124,7 +124,7 @@ class Together:
         lengths = gather(None if stream else length(batches))
         if 0 in lengths:
             self._refuse(lengths.index(0))
-        self._length = None if None in lengths else max(number for number in lengths if number is not None)
+        self._length = largest(lengths)
 
     def __len__(self) -> int:
         if self._length is None:
@@ -172,6 +172,11 @@ class Together:
 
     def _numbers(self, *numbers: float) -> torch.Tensor:
         return torch.tensor(numbers, device=self._device)
+
+
+def largest(lengths: list[int | None]) -> int | None:
+    """Return the largest of ``lengths``, or None where one is not known."""
+    return None if None in lengths else max(number for number in lengths if number is not None)
 
 
 def positions(loader: Iterable[Any]) -> list[int]:

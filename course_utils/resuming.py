@@ -19,7 +19,7 @@ from course_utils.checkpoints import (
     save_checkpoint,
 )
 from course_utils.distributed import by_first, gather, rank, unwrap, world_size
-from course_utils.divided import own_part
+from course_utils.divided import largest, own_part
 from course_utils.history import History
 from course_utils.metrics import Metrics
 from course_utils.progress import length
@@ -78,8 +78,7 @@ class Saver:
         self._accumulate = accumulate
         self._keep_last = keep_last
         self._generators = generators_of(loaders)
-        lengths = gather(length(train_loader))
-        self._batches = None if None in lengths else max(number for number in lengths if number is not None)
+        self._batches = largest(gather(length(train_loader)))
         # What must be the same when the training is taken up, apart from the model's weights.
         self._setup: dict[str, Any] = {name: type(part).__name__ for name, part in parts.items() if name != "model"}
         self._setup |= {

@@ -93,10 +93,9 @@ def train_epoch(
         refuse_whole(loader)
         together = Together(own_part(loader), device, totals.batches)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    # A batch is weighed where its step has others, too: of the same process or of others.
+    weigh = together.weigh if together is not None else _weigh_alone if accumulate > 1 else None
     group_weight: int | float | torch.Tensor = 0
-    weight: Any
-    whole: Any
-    samples: Any
 
     def step(loss: torch.Tensor) -> None:
         stepped = True
@@ -129,18 +128,14 @@ def train_epoch(
             first = totals.batches % accumulate == 0
             if first:
                 optimizer.zero_grad()
-            if accumulate > 1 or together is not None:
-                weight = whole = loss_weight(loss_fn, targets)
-                samples = targets.shape[0]
-                if together is not None:
-                    sums = together.weigh(weight, samples)
+            if weigh is not None:
+                sums = weigh(loss_weight(loss_fn, targets), targets.shape[0])
             with autocast:
                 outputs = model(inputs)
                 loss = compute_loss(outputs, targets, labels, totals.batches + 1)
             objective = loss
-            if accumulate > 1 or together is not None:
-                if together is not None:
-                    weight, whole, samples = sums()
+            if weigh is not None:
+                weight, whole, samples = sums()
                 if first:
                     unit, group_weight = samples if accumulate > 1 else whole, 0
                 # Near 1, because float16 has little room.
@@ -199,6 +194,11 @@ def evaluate(
             if not (isinstance(own, Together) and own.spare):
                 totals.add(loss, outputs, targets)
     return totals.result(divided=divided)
+
+
+def _weigh_alone(weight: int | torch.Tensor, samples: int) -> Callable[[], tuple[Any, Any, Any]]:
+    """Return what ``Together.weigh`` does, where there are no other processes."""
+    return lambda: (weight, weight, samples)
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
