@@ -55,15 +55,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from course_utils import count_parameters, evaluate, fit, get_device, ImageDataset
-from course_utils import (
-    ImageTxtDataset,
-    load_dataset,
-    make_loader,
-    predict,
-    seed_everything,
-    train_epoch,
-)
+from course_utils import ImageDataset, ImageTxtDataset, count_parameters, evaluate, fit, get_device
+from course_utils import load_dataset, make_loader, predict, seed_everything, train_epoch
 
 seed_everything(42)
 device = get_device()
@@ -1106,7 +1099,7 @@ print("so does another image's map:", stay["another image's map"] < stay["darkes
 # %% tags=["nbval-ignore-output"]
 import math
 
-test_pixels = torch.stack([test_files.read(i) for i in range(len(test_files))])
+test_pixels = decode_images(test_files)
 test_set = ImageDataset(test_pixels, test_files.labels, mean=mean, std=std)
 test = evaluate(nets[best], make_loader(test_set, batch_size=256), loss_fn)
 half_width = 1.96 * math.sqrt(test.accuracy * (1 - test.accuracy) / test.samples)

@@ -60,8 +60,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from course_utils import fit, get_device, load_dataset, make_loader, seed_everything
-from course_utils.data import ImageDataset
+from course_utils import ImageDataset, fit, get_device, load_dataset, make_loader, seed_everything
 from course_utils.plots import show
 
 seed_everything(42)
