@@ -26,7 +26,7 @@ PRINTED = {
     "import_time": ("Import time",),
 }
 NAMES = (*MEASURED, *PRINTED)
-ONE_THREAD = {"loops", "pipelines", "files", "tables", "memory", "growth"}
+ONE_THREAD = {"loops", "pipelines", "files", "tables", "memory", "growth", "tensorboard"}
 
 
 def measure(name: str) -> None:

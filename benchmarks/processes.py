@@ -3,8 +3,9 @@
     python -m benchmarks.processes [--rounds 15] [--steps 20] [--limit 64]
 
 Two processes, one thread each, are started once by torchrun. In each round the first one trains alone, with whole
-batches, while the other waits; then both train together, each with half of every batch. Quoted are samples a second:
-medians over the rounds, with the quartiles, and the median of the ratios within the rounds. Then a fresh process
+batches, while the other waits; then both train together, each with half of every batch, and at last both at the same
+time, but each a model of its own: more than that the machine does not give. Quoted are samples a second: medians over
+the rounds, with the quartiles, and the ratios to one process within the rounds. Then a fresh process
 streams files of ten times ``--limit`` MiB of numbers, uncompressed, and reads its own resident memory as it goes.
 """
 
@@ -40,26 +41,28 @@ def compare(rounds: int, steps: int, batch_size: int) -> None:
     batches = [(torch.randn(batch_size, 1, 28, 28), torch.randint(0, 10, (batch_size,))) for _ in range(steps)]
     begin = batch_size // 2 * dist.get_rank()
     parts = [(x[begin : begin + batch_size // 2], y[begin : begin + batch_size // 2]) for x, y in batches]
-    plain, shared = SmallCNN((1, 28, 28), 10), DistributedDataParallel(SmallCNN((1, 28, 28), 10))
-    alone: list[float] = []
-    together: list[float] = []
+    plain, apart = SmallCNN((1, 28, 28), 10), SmallCNN((1, 28, 28), 10)
+    shared = DistributedDataParallel(SmallCNN((1, 28, 28), 10))
+    found: dict[str, list[float]] = {"one process": [], "two processes": [], "two on their own": []}
     for number in range(rounds + 1):
         dist.barrier()
-        if first:
-            alone.append(seconds(train_epoch, plain, batches))
+        alone = seconds(train_epoch, plain, batches) if first else 0.0
         dist.barrier()
-        together.append(seconds(train_epoch, shared, parts))
-        if number == 0:  # to warm up
-            alone.clear()
-            together.clear()
+        together = seconds(train_epoch, shared, parts)
+        dist.barrier()
+        each = torch.tensor(seconds(train_epoch, apart, parts))
+        dist.all_reduce(each, dist.ReduceOp.MAX)
+        if number > 0:  # the first is to warm up
+            for times, value in zip(found.values(), (alone, together, each.item()), strict=True):
+                times.append(value)
     if first:
-        samples = batch_size * steps
-        print(f"batches of {batch_size}; a step of one process takes {1000 * median(alone) / steps:.1f} ms")
-        for name, found in {"one process": alone, "two processes": together}.items():
-            low, middle, high = quantiles([samples / value for value in found], n=4)
-            print(f"{name:<14}{middle:>9,.0f} samples a second   ({low:,.0f} to {high:,.0f})")
-        low, middle, high = quantiles([one / two for one, two in zip(alone, together, strict=True)], n=4)
-        print(f"{'ratio':<14}{middle:>9.2f}                      ({low:.2f} to {high:.2f})")
+        samples, base = batch_size * steps, found["one process"]
+        print(f"batches of {batch_size}; a step of one process takes {1000 * median(base) / steps:.1f} ms")
+        for name, times in found.items():
+            low, middle, high = quantiles([samples / value for value in times], n=4)
+            print(f"{name:<18}{middle:>9,.0f} samples a second   ({low:,.0f} to {high:,.0f})", end="")
+            low, middle, high = quantiles([one / two for one, two in zip(base, times, strict=True)], n=4)
+            print(f"   {middle:.2f} of one   ({low:.2f} to {high:.2f})")
     dist.destroy_process_group()
 
 
