@@ -84,6 +84,19 @@ def train_and_test(model, train_once, accuracy_on, val, test, epochs):
     return epoch, max(accuracy for _, _, accuracy, _ in seen)
 """
 
+OF_SKLEARN = """
+def confusion_matrix(batches, num_classes):
+    from sklearn.metrics import confusion_matrix
+    targets, predicted = zip(*((targets, logits.argmax(dim=1)) for logits, targets in batches))
+    return torch.from_numpy(confusion_matrix(torch.cat(targets), torch.cat(predicted), labels=range(num_classes)))
+"""
+OF_THE_COURSE = """
+def evaluate(model, loader, loss_fn):
+    import course_utils
+    result = course_utils.evaluate(model, loader, loss_fn, progress=False)
+    return result.loss, result.accuracy
+"""
+
 # Right in another way.
 INDEX_PUT = """
 def confusion_matrix(batches, num_classes):
@@ -197,5 +210,11 @@ SUBMISSIONS = {
             "counts": "Hint: bincount",
             "all_classes": "of 20 samples were counted",
         },
+    ),
+    "calls_libraries": Submission(
+        {"confusion_matrix": OF_SKLEARN, "evaluate": OF_THE_COURSE},
+        lost=dict.fromkeys(
+            ("counts", "all_classes", "mode", "graph", "mean", "loss"), "the answer calls course_utils or scikit-learn"
+        ),
     ),
 }

@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from sklearn.metrics import _classification
 from torch import nn
 
 from course_utils import confusion, predicting
@@ -79,7 +80,7 @@ def _matrix(batches: Batches, classes: int) -> torch.Tensor:
 
 def _counted(confusion_matrix: Answer, batches: Batches, classes: int) -> torch.Tensor:
     """Return the matrix of the answer, which gets batches that can only be looped over once."""
-    with _without_course_utils():
+    with _by_hand():
         matrix = confusion_matrix(iter(batches), classes)
     assert isinstance(matrix, torch.Tensor), f"a {type(matrix).__name__} was returned. Hint: a tensor."
     assert matrix.shape == (classes, classes), (
@@ -143,7 +144,7 @@ def empty(class_figures: Answer, seed: int = 0, classes: int = 5) -> None:
 def _figures(class_figures: Answer, matrix: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Return the three tensors of the answer; the matrix must stay as it is."""
     given = matrix.clone()
-    with _without_course_utils():
+    with _by_hand():
         found = class_figures(given)
     assert torch.equal(given, matrix), "the matrix was changed. Hint: work on a copy."
     assert isinstance(found, tuple) and len(found) == 3, "Hint: return precision, recall, f1."
@@ -164,7 +165,7 @@ def average(macro_f1: Answer, seed: int = 0, classes: int = 4) -> None:
         f1 = 2 * matrix.diagonal().double() / (matrix.sum(dim=0) + matrix.sum(dim=1))
         support = matrix.sum(dim=1)
         right = float(f1[support > 0].mean())
-        with _without_course_utils():
+        with _by_hand():
             found = macro_f1(matrix.clone())
         assert type(found) is float, f"a {type(found).__name__} was returned. Hint: a float, .item()."
         if abs(found - right) > TOLERANCE:
@@ -211,7 +212,7 @@ def statistics(prepare: Answer, seed: int = 0, count: int = 40) -> None:
 
 
 def _prepared(prepare: Answer, *parts: torch.Tensor) -> list[torch.Tensor]:
-    with _without_course_utils():
+    with _by_hand():
         found = list(prepare(*(part.clone() for part in parts)))
     assert [tuple(images.shape) for images in found] == [tuple(part.shape) for part in parts], (
         "the shapes are not those of the three parts. Hint: return the images of training, validation and test."
@@ -223,7 +224,7 @@ def every_sample(make_loaders: Answer, seed: int = 0, count: int = 75, batch_siz
     """Every validation and test sample is handed out."""
     sizes = {"training": 2 * count, "validation": count, "test": batch_size // 2}
     parts = [_numbered(size, seed) for size in sizes.values()]
-    with _without_course_utils():
+    with _by_hand():
         loaders = list(make_loaders(*parts, batch_size))
     assert len(loaders) == 3, f"{len(loaders)} loaders were returned. Hint: train, val, test."
     for (name, size), (images, labels), loader in zip(sizes.items(), parts, loaders, strict=True):
@@ -347,7 +348,7 @@ def loss_of_logits(evaluate: Answer, seed: int = 0, smoothing: float = 0.0) -> N
 
 
 def _evaluated(evaluate: Answer, model: nn.Module, batches: Batches, loss_fn: Any = None) -> tuple[Any, Any]:
-    with _without_course_utils():
+    with _by_hand():
         found = evaluate(model, batches, loss_fn or nn.CrossEntropyLoss())
     assert isinstance(found, tuple) and len(found) == 2, "Hint: return loss, accuracy."
     return found
@@ -361,7 +362,7 @@ def pairs(predict: Answer, seed: int = 0, count: int = 45, batch_size: int = 8) 
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[1.0], [-1.0], [0.5]]))
         model.bias.zero_()
-    with _without_course_utils():
+    with _by_hand():
         logits, targets = predict(model, loader)
     assert logits.shape == (count, 3) and targets.shape == (count,), (
         f"{count} samples, and the shapes are {tuple(logits.shape)} and {tuple(targets.shape)}. Hint: a row for each."
@@ -447,7 +448,7 @@ def _trained(train_and_test: Answer, val: torch.Tensor, test: torch.Tensor) -> t
         epoch = int(model.weight)
         return float((val if loader == "val" else test)[epoch - 1]) if epoch else 0.0
 
-    with _without_course_utils():
+    with _by_hand():
         epoch, accuracy = train_and_test(model, train_once, accuracy_on, "val", "test", len(val))
     return epoch, accuracy, looks.count("test"), int(model.weight)
 
@@ -478,12 +479,15 @@ def _make_model(seed: int, features: int = 8, classes: int = 3, dropout: float =
 
 
 @contextmanager
-def _without_course_utils() -> Iterator[None]:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise AssertionError("the answer calls course_utils. Hint: write it yourself.")
+def _by_hand() -> Iterator[None]:
+    """Let what course_utils and scikit-learn have for this refuse, by what all of their functions call."""
 
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("the answer calls course_utils or scikit-learn. Hint: write it yourself.")
+
+    called = (confusion, "_checked"), (predicting, "alone"), (Totals, "__init__"), (_classification, "_check_targets")
     with ExitStack() as stack:
-        for owner, name in ((confusion, "_checked"), (predicting, "alone"), (Totals, "__init__")):
+        for owner, name in called:
             stack.enter_context(patch.object(owner, name, refuse))
         yield
 

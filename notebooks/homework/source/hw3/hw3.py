@@ -9,8 +9,8 @@
 # - repair it, and show of each repair that it does what it should.
 #
 # **Points:** 20. **Time:** 100 minutes. **Builds on:** notebooks 04, Evaluation, and 05, Confusion matrices.
-# **Allowed imports:** `torch` and Python's standard library. `course_utils` has functions for most of this; the answers must not
-# call them.
+# **Allowed imports:** `torch` and Python's standard library. `course_utils` and scikit-learn have functions for most of this;
+# the answers must not call them.
 #
 # Below each task stand its tests: the part you see has hints, and you can run it as often as you like. When your work is
 # graded, the same tests run with other data. Keep the cells where they are; add as many of your own as you want. Hand in
