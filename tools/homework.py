@@ -194,7 +194,7 @@ def _grade_all(submissions: Path) -> int:
 def _reason(done: dict[str, Any]) -> str:
     """Return the line of nbgrader's log, or of its traceback, that says what went wrong."""
     said = (done.get("log", "") + done.get("error", "")).splitlines()
-    errors = [line for line in said if re.match(r"\S*(Error|Exception)\b", line)]
+    errors = [line.strip() for line in said if re.match(r"\s*[\w.]+(Error|Exception)\b", line)]
     return errors[0] if errors else "nbgrader gave no reason"
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.homework.course import Course
 from tests.homework.wrong_submissions import Submission
 from tools import grading, landlock
-from tools.homework import HOMEWORK, grade, make, open_course
+from tools.homework import HOMEWORK, _reason, grade, make, open_course
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # nbgrader's and SQLAlchemy's own
 
@@ -108,6 +108,13 @@ def test_a_file_that_is_no_notebook_does_not_stop_the_others(course: Course) -> 
     assert grade(course.api, "empty", "hw9") == "not graded: hw9.ipynb is no notebook"
     assert grade(course.api, "other", "hw9") == "not graded: hw9.ipynb is no notebook"
     assert grade(course.api, "strange", "hw9").startswith("not graded: ")
+
+
+def test_what_nbgrader_says_is_brought_down_to_the_first_error() -> None:
+    log = "[ERROR] There was an error\n[ERROR] Traceback:\n    PermissionError: [Errno 13] alembic\n"
+    done = {"log": log, "error": "Traceback:\nnbgrader.converters.base.NbGraderException: see above"}
+    assert _reason(done) == "PermissionError: [Errno 13] alembic"
+    assert _reason({**done, "log": ""}) == "nbgrader.converters.base.NbGraderException: see above"
 
 
 def ended(_: object) -> "subprocess.Popen[str]":
