@@ -1,6 +1,6 @@
 """A training under torchrun of which one process kills itself once, for test_distributed.py.
 
-torchrun --nproc_per_node 2 --max-restarts 1 -m tests.elastic_worker FOLDER [STEP]
+torchrun --nproc_per_node 2 --max-restarts 1 -m tests.elastic_worker FOLDER STEP
 """
 
 import os
@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from course_utils import fit, make_loader, save_checkpoint, seed_everything
 from course_utils.distributed import by_first, rank, unwrap
-from tests.two_processes import data, model
+from tests.small_training import data, model
 
 
 class Killer:
@@ -34,9 +34,8 @@ class Killer:
         pass
 
 
-def main() -> None:
-    folder, step = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    dist.init_process_group("gloo")
+def train(folder: Path, killed_at: int | None = None) -> None:
+    """Train in this process group, and leave end.pt in ``folder``."""
     net = DistributedDataParallel(model(dropout=True))
     seed_everything(5 + rank())
     history = fit(
@@ -46,7 +45,7 @@ def main() -> None:
         nn.CrossEntropyLoss(),
         torch.optim.AdamW(net.parameters(), lr=0.01),
         epochs=3,
-        callbacks=[Killer(step)] if step else [],
+        callbacks=[] if killed_at is None else [Killer(killed_at)],
         checkpoint_dir=folder / "checkpoints",
         checkpoint_every=2,
         resume=True,
@@ -57,8 +56,9 @@ def main() -> None:
     state = {"model": unwrap(net).state_dict(), "losses": losses, "restarts": restarts}
     by_first(lambda: save_checkpoint(folder / "end.pt", state))
     dist.barrier()  # the first process serves the others' store until all are done
-    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main()
+    dist.init_process_group("gloo")
+    train(Path(sys.argv[1]), int(sys.argv[2]))
+    dist.destroy_process_group()

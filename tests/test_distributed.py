@@ -60,16 +60,12 @@ def test_two_processes(name: str, checked: Path) -> None:
 
 
 def test_a_killed_process_is_started_again_and_the_weights_are_those_of_an_uninterrupted_training(
-    tmp_path: Path,
+    checked: Path, tmp_path: Path
 ) -> None:
-    ends = []
-    for name, step in (("whole", ()), ("killed", ("12",))):
-        (tmp_path / name).mkdir()
-        with torchrun("--max-restarts", "1", "-m", "tests.elastic_worker", str(tmp_path / name), *step) as process:
-            said = process.communicate(timeout=100)[0]
-        assert process.returncode == 0, said[-3000:]
-        ends.append(load_checkpoint(tmp_path / name / "end.pt"))
-    whole, killed = ends
+    with torchrun("--max-restarts", "1", "-m", "tests.elastic_worker", str(tmp_path), "12") as process:
+        said = process.communicate(timeout=100)[0]
+    assert process.returncode == 0, said[-3000:]
+    whole, killed = (load_checkpoint(folder / "end.pt") for folder in (checked / "not_killed", tmp_path))
     assert (whole["restarts"], killed["restarts"]) == (0, 1)
     assert whole["losses"] == killed["losses"]
     for name, value in whole["model"].items():

@@ -33,28 +33,10 @@ from course_utils import (
 from course_utils.checkpoints import CheckpointError, list_checkpoints
 from course_utils.distributed import by_first, gather, rank
 from course_utils.tensorboard import TensorBoard
+from tests import elastic_worker
+from tests.small_training import CLASSES, data, model
 
-FEATURES, CLASSES = 6, 4
 CLASS_WEIGHTS = torch.tensor([0.2, 1.0, 3.0, 0.5])
-
-
-def data(samples: int, seed: int = 0, ignored: bool = False) -> TensorDataset:
-    generator = torch.Generator().manual_seed(seed)
-    inputs = torch.randn(samples, FEATURES, generator=generator)
-    targets = (inputs @ torch.randn(FEATURES, CLASSES, generator=generator)).argmax(1)
-    if ignored:
-        targets[::3] = -100
-    return TensorDataset(inputs, targets)
-
-
-def model(**options: Any) -> nn.Module:
-    torch.manual_seed(7)
-    layers: list[nn.Module] = [nn.Linear(FEATURES, 16), nn.ReLU(), nn.Linear(16, CLASSES)]
-    if options.get("norm"):
-        layers.insert(1, nn.BatchNorm1d(16))
-    if options.get("dropout"):
-        layers.insert(2, nn.Dropout(0.3))
-    return nn.Sequential(*layers)
 
 
 def train(net: nn.Module, loader: Any, epochs: int = 2, loss_fn: nn.Module | None = None, **options: Any) -> list[Any]:
@@ -296,6 +278,10 @@ def check_resumed_is_uninterrupted(folder: Path) -> None:
         expected = load_checkpoint(list_checkpoints(folder / "whole")[-1])["model"]
         assert all(torch.equal(weights[key], expected[key]) for key in expected)
         assert not list((folder / name).glob("*.part"))
+
+
+def check_a_training_that_nobody_kills(folder: Path) -> None:
+    elastic_worker.train(folder / "not_killed")  # test_distributed.py compares it with one that is killed
 
 
 def check_errors_reach_all(folder: Path) -> None:
