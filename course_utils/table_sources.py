@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from course_utils.tables import Column
-
-    Columns = Mapping[str, Column] | None
+Kinds = Mapping[str, str] | None  # of the columns, by name
 
 ROWS = 50_000  # read and checked together: what is read stays small beside what is kept
 SUFFIXES = (".csv", ".parquet", ".json", ".jsonl")
 NO_NUMBER = ["", "NA", "N/A", "n/a", "nan", "NaN", "NULL", "null", "None"]  # in a text file; a label may be called so
 
 
-def open_table(source: str | Path, table: str | None, columns: "Columns") -> tuple[str, Iterator["pd.DataFrame"]]:
+def open_table(source: str | Path, table: str | None, kinds: Kinds) -> tuple[str, Iterator["pd.DataFrame"]]:
     """Return what to call a source in an error, without a password, and its pieces; see ``read_table``."""
     if "://" in str(source):
         return _database(str(source), table)
     if not Path(source).is_file():
         raise FileNotFoundError(f"There is no file {source}: give the path of a table ({', '.join(SUFFIXES)}).")
-    return str(source), _file(Path(source), columns)
+    return str(source), _file(Path(source), kinds)
 
 
 def check_names(found: list[str], wanted: list[str], source: str) -> None:
@@ -48,7 +46,7 @@ def check_names(found: list[str], wanted: list[str], source: str) -> None:
         raise ValueError(f"{source} has a column {extra[0]!r} that nobody expects: drop it, or add it to the columns.")
 
 
-def _file(path: Path, columns: "Columns") -> Iterator["pd.DataFrame"]:
+def _file(path: Path, kinds: Kinds) -> Iterator["pd.DataFrame"]:
     """Give a file's table piece by piece, and say in one sentence what a library says in many."""
     import pandas as pd
 
@@ -59,7 +57,7 @@ def _file(path: Path, columns: "Columns") -> Iterator["pd.DataFrame"]:
         raise ValueError(f"{path} is empty: give a table with a header and at least one row.")
     try:
         if suffix == ".csv":
-            yield from _csv(path, columns)
+            yield from _csv(path, kinds)
         elif suffix == ".parquet":
             from pyarrow import parquet  # type: ignore[import-untyped]
 
@@ -86,17 +84,17 @@ def _file(path: Path, columns: "Columns") -> Iterator["pd.DataFrame"]:
         raise ValueError(f"{path} is not a table that can be read ({reason}): look at it in an editor.") from error
 
 
-def _csv(path: Path, columns: "Columns") -> Iterator["pd.DataFrame"]:
+def _csv(path: Path, kinds: Kinds) -> Iterator["pd.DataFrame"]:
     import pandas as pd
 
     with path.open(encoding="utf-8-sig", newline="") as file:
         names = next((row for row in csv.reader(file) if row), [])
-    check_names(names, list(columns or names), str(path))  # here, because pandas would rename a second 'ram' to 'ram.1'
+    check_names(names, list(kinds or names), str(path))  # here, because pandas would rename a second 'ram' to 'ram.1'
     options: dict[str, Any] = {"index_col": False, "encoding": "utf-8-sig", "chunksize": ROWS}
-    if columns is not None:
-        labels = [name for name, column in columns.items() if column.kind == "category"]
+    if kinds is not None:
+        labels = [name for name, kind in kinds.items() if kind == "category"]
         options |= {"keep_default_na": False, "dtype": dict.fromkeys(labels, "str")}
-        options["na_values"] = {name: [""] if name in labels else NO_NUMBER for name in columns}
+        options["na_values"] = {name: [""] if name in labels else NO_NUMBER for name in kinds}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with more fields than the header
         warnings.simplefilter("ignore", pd.errors.DtypeWarning)

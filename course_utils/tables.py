@@ -76,7 +76,8 @@ def read_table(
     """
     import pandas as pd
 
-    name, pieces = table_sources.open_table(source, table, columns)
+    kinds = None if columns is None else {name: column.kind for name, column in columns.items()}
+    name, pieces = table_sources.open_table(source, table, kinds)
     kept: list[Any] = []
     start = 0
     for piece in pieces:
