@@ -92,6 +92,14 @@ def pictures(cls: Callable[..., Any]) -> str | None:
         return "with or without a transform, an item is missing. Hint: the return must not stand inside the if."
     if not torch.allclose(moved, plain + 1):
         return "the transform was not applied to the scaled image. Hint: self.transform(image), after scaling."
+    calls = iter(range(100))
+    random = cls(images, labels, transform=lambda picture: picture + next(calls))
+    first, second = (random[1][0] for _ in range(2))
+    if torch.equal(first, second):
+        return (
+            "an item read twice was transformed once, so a random transform would draw only once. "
+            "Hint: self.transform(image) in __getitem__."
+        )
     return None
 
 

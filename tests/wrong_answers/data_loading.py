@@ -30,6 +30,13 @@ WRONG: dict[str, dict[str, str]] = {
         "        return self.images.numel()\n"
         "    def __getitem__(self, i):\n"
         "        return self.transform(self.images[i] / 255), int(self.labels[i])": "return len",
+        "class Pictures(Dataset):\n"
+        "    def __init__(self, images, labels, transform=None):\n"
+        "        self.images, self.labels = images / 255, labels\n"
+        "        if transform is not None:\n"
+        "            self.images = torch.stack([transform(image) for image in self.images])\n"
+        "    def __len__(self):\n        return len(self.images)\n"
+        "    def __getitem__(self, i):\n        return self.images[i], int(self.labels[i])": "in __getitem__",
     },
     "standardise": {
         "def standardise(train, test):\n    return (train - train.mean(0)) / train.std(0), test": "train is right, test is not",

@@ -64,6 +64,8 @@ WRONG = {
         "    return width": r"width \+=",
     },
     "freeze": {
+        F + "    net[0].requires_grad_(False)\n    return list(net[1].parameters())": "BatchNorm in the features",
+        F + "    net[0].eval().requires_grad_(False)\n    return list(net[1].parameters())": "Dropout is off",
         F + "    for p in net[0].parameters():\n        p.requires_grad = False\n    net.train()\n"
         "    return list(net[1].parameters())": "BatchNorm in the features",
         F + "    net[0].eval()\n    for p in net[0].parameters():\n        p.requires_grad = False\n    net.train()\n"
@@ -109,6 +111,13 @@ RIGHT = {
         "    net.train()\n"
         "    net[0].train(False).requires_grad_(False)\n"
         "    return [p for p in net.parameters() if p.requires_grad]",
+        "def freeze(net):\n"
+        "    net.train()\n"
+        "    for module in net[0].modules():\n"
+        "        if isinstance(module, (torch.nn.BatchNorm2d, torch.nn.Dropout)):\n"
+        "            module.eval()\n"
+        "    net[0].requires_grad_(False)\n"
+        "    return list(net[1].parameters())",
     ],
     "parse_line": [
         "import re\n"
