@@ -23,6 +23,10 @@ def check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, device: 
         raise TypeError(
             f"The optimizer is a {type(optimizer).__name__}: the order is model, loader, loss_fn, optimizer."
         )
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise TypeError(
+            "LBFGS computes a batch's loss several times a step, and train_epoch once: use another optimizer."
+        )
     held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     if held and not any(parameter.device.type == device.type for parameter in held):
         raise ValueError(

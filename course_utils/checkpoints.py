@@ -9,11 +9,12 @@ import re
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
+
+from course_utils.whole_files import replacing, sync_folder
 
 FORMAT = "course_utils checkpoint 1"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -42,6 +43,10 @@ def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
     content = io.BytesIO()
     try:
         torch.save({"format": FORMAT, **state}, content)
+        content.seek(0)
+        torch.load(content, map_location="meta", weights_only=True)  # without the numbers: is all of it allowed?
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path} was not written: the state {_holds(error)}") from error
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise CheckpointError(
             f"{path} was not written, because a part of the state cannot be saved ({_reason(error)}): save state_dicts "
@@ -57,7 +62,7 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
         CheckpointError: as :func:`save_checkpoint` does.
     """
     try:
-        with replacing(path, ".part") as file:
+        with replacing(path) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -67,20 +72,6 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
             f"{'make room' if error.errno in FULL else 'look after the folder'}, or choose another one."
         ) from error
     sync_folder(path.parent)
-
-
-@contextlib.contextmanager
-def replacing(path: Path, suffix: str) -> Iterator[BinaryIO]:
-    """Open a file beside ``path`` that gets its name when the block has ended, and goes away if it fails."""
-    part = path.with_name(path.name + suffix)
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
 
 
 def add_name(path: Path, name: str) -> None:
@@ -127,11 +118,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             raise zipfile.BadZipFile(f"{damaged} does not fit its checksum")
         state: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        raise CheckpointError(
-            f"{path} holds {found[1] if found else 'an object'}, no tensor or plain value, so reading it could run "
-            "code: save state_dicts, and turn NumPy's numbers into float()."
-        ) from error
+        raise CheckpointError(f"{path} {_holds(error)}") from error
     except MemoryError:
         raise
     except Exception as error:  # what a damaged archive makes zipfile and torch raise is not documented
@@ -173,8 +160,9 @@ def prepare_folder(folder: Path, *, resume: bool) -> None:
             f"{folder} holds a best.pt, but no checkpoint to go on from, and training would write over it: move it "
             "away, or give another checkpoint_dir."
         )
-    for part in folder.glob("*.pt.part"):  # of a program that was killed while it wrote
-        if NAME.fullmatch(part.stem) or part.stem == "best.pt":
+    for part in folder.glob("*.pt.*part"):  # of a program that was killed while it wrote
+        name = f"{part.name.partition('.pt.')[0]}.pt"
+        if NAME.fullmatch(name) or name == "best.pt":
             part.unlink(missing_ok=True)
 
 
@@ -243,11 +231,9 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def sync_folder(folder: Path) -> None:
-    """Have the disk remember the names in ``folder``, too, where the system can be asked to (Windows cannot)."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _holds(error: pickle.UnpicklingError) -> str:
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    return (
+        f"holds {found[1] if found else 'an object'}, no tensor or plain value, so reading it could run code: save "
+        "state_dicts, and turn NumPy's numbers into float()."
+    )

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from course_utils.checkpoints import replacing
 from course_utils.image_list import ImageTxtDataset
+from course_utils.whole_files import replacing
 
 MEMORY = 4 * 2**30  # bytes that are held in memory without being asked for a file
 AT_ONCE = 32  # images that a worker hands over together
@@ -41,16 +41,20 @@ def decode_images(
             it they must all be of one size.
         cache: a file that keeps the decoded images. It is written once, whole or not at all, and afterwards mapped into
             memory, so that more images than fit there can be used, and the next program starts at once. It is written
-            anew when an image file has another size or time of change than it had, or the list names others.
+            anew when an image file has another size or time of change than it had, or the list names others. (A
+            DataLoader whose workers are fresh processes, as on macOS and Windows, would copy it: leave num_workers 0.)
         num_workers: processes that decode; 0 for none but this one. By default as many as there are processors, where
             starting them costs little (Linux), and the pixels take 32 MiB or more.
 
     Raises:
-        ValueError: an image cannot be read or has another size than the first one (the sentence names list, line and
-            file), there are more than 4 GiB and no ``cache``, or ``cache`` is a file of another kind or not whole.
+        ValueError: ``size`` is no pair of numbers, an image cannot be read or has another size than the first one (the
+            sentence names list, line and file), there are more than 4 GiB and no ``cache``, or ``cache`` is a file of
+            another kind or not whole.
         FileNotFoundError: an image is not there.
         OSError: the disk fails, or is full.
     """
+    if size is not None and not (len(size) == 2 and all(isinstance(side, int) and side >= 1 for side in size)):
+        raise ValueError(f"size is {size}: give (height, width), two whole numbers of 1 or more.")
     shape = (len(files), *files.read(0, size).shape)
     needed = math.prod(shape)
     if num_workers is None:
@@ -64,7 +68,7 @@ def decode_images(
         generator=torch.Generator(),  # else it would draw from the program's random numbers
     )
     if cache is not None:
-        path, sources = Path(cache), _sources(files, shape)
+        path, sources = Path(cache), _sources(files, shape, size)
         if not _holds(path, sources):
             _write(path, shape, decoded, sources)
         return torch.from_numpy(np.load(path, mmap_mode="c"))  # what is changed in the tensor stays out of the file
@@ -113,9 +117,9 @@ def _checked(batch: torch.Tensor | Exception) -> torch.Tensor:
     return batch
 
 
-def _sources(files: ImageTxtDataset, shape: tuple[int, ...]) -> bytes:
+def _sources(files: ImageTxtDataset, shape: tuple[int, ...], size: tuple[int, int] | None) -> bytes:
     """Return what tells these images in their present state from any others."""
-    digest = hashlib.sha256(repr((shape, files.mode)).encode())
+    digest = hashlib.sha256(repr((shape, files.mode, size)).encode())
     for row in range(len(files)):
         path = files.path(row)
         try:
@@ -146,7 +150,7 @@ def _holds(path: Path, sources: bytes) -> bool:
 def _write(path: Path, shape: tuple[int, ...], decoded: Iterable[torch.Tensor | Exception], sources: bytes) -> None:
     """Write a NumPy file beside ``path`` (not through a map: a full disk would kill us), then give it its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, f".{os.getpid()}.part") as file:  # other processes may be decoding the same images
+    with replacing(path) as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         for batch in decoded:

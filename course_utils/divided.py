@@ -135,13 +135,16 @@ class Together:
         batches, last, step = iter(self._batches), None, self._done
         while self._length is None or step < self._length:
             batch = next(batches, None)
+            if step == self._done:
+                last = getattr(self._batches, "last", None)  # of a training that is taken up inside an epoch
+                nothing = gather(batch is None and last is None)
+                if True in nothing:
+                    self._refuse(nothing.index(True))
             if self._length is None:  # then the others must be asked each time
                 more = self._numbers(0 if batch is None else 1)
                 dist.all_reduce(more)
                 if not more[0]:
                     return
-                if step == 0 and more[0] < world_size():
-                    self._refuse(gather(batch is None).index(True))
             self.spare = batch is None
             last = last if batch is None else batch
             yield last

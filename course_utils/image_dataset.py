@@ -24,6 +24,7 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
 
     Raises:
         ValueError: images, labels, mean and std do not belong together, or the images are not uint8 (N, C, H, W).
+        TypeError: images or labels are no tensor.
     """
 
     def __init__(
@@ -35,6 +36,11 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         std: tuple[float, ...],
         augment: Transform | None = None,
     ) -> None:
+        for name, given in (("images", images), ("labels", labels)):
+            if not isinstance(given, torch.Tensor):
+                raise TypeError(
+                    f"{name} is a {type(given).__name__}: make it a tensor, with torch.from_numpy or torch.tensor."
+                )
         if images.ndim != 4 or images.dtype != torch.uint8:
             raise ValueError(
                 f"images must be uint8 of shape (N, C, H, W), but they are {images.dtype} of shape "
@@ -53,8 +59,11 @@ class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
         self.images = images
         self.labels = labels.to(images.device, torch.int64)
         self.augment = augment
-        self._mean = torch.tensor(mean, device=images.device).view(-1, 1, 1)
-        self._std = torch.tensor(std, device=images.device).view(-1, 1, 1)
+        # By way of Python's floats, because NumPy's would make float64 of all images.
+        self._mean, self._std = (
+            torch.tensor([float(value) for value in values], device=images.device).view(-1, 1, 1)
+            for values in (mean, std)
+        )
 
     def __len__(self) -> int:
         return len(self.images)

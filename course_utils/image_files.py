@@ -80,8 +80,10 @@ def upright(image: "Image", mode: str) -> "Image":
     """
     from PIL import Image
 
-    if image.mode.startswith(("I", "F")):
+    raw = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))  # of colours, the mode does not tell
+    if image.mode.startswith(("I", "F")) or ";16" in raw:
         raise TooManyBitsError(f"its pixels have more than 8 bits, mode {image.mode}, which would be cut off")
+    image.load()  # a TIFF file is turned by that, and afterwards its EXIF data says so
     turned = image
     if turn := TURNS.get(image.getexif().get(ORIENTATION, 1)):
         turned = image.transpose(Image.Transpose[turn])

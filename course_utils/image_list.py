@@ -132,7 +132,8 @@ class ImageTxtDataset(Dataset[tuple[torch.Tensor, int]]):
 
         path = self.path(index)
         try:
-            with Image.open(path) as image:
+            # Not by its name: Pillow 13 would map an uncompressed TIFF, and mix up its rows if it is to be turned.
+            with path.open("rb") as file, Image.open(file) as image:
                 return to_tensor(resized(upright(image, self.mode), size))
         except FileNotFoundError as error:
             raise self._missing(index) from error

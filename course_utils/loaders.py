@@ -8,6 +8,7 @@ from torch.utils.data import (
     BatchSampler,
     DataLoader,
     Dataset,
+    IterableDataset,
     RandomSampler,
     SequentialSampler,
     Subset,
@@ -57,13 +58,17 @@ def make_loader(
     Raises:
         ValueError: ``batch_size`` is less than 1 or than the number of processes, the data set is empty, or workers are
             to read what is on a GPU.
+        TypeError: the data set is a stream.
 
     Source: https://docs.pytorch.org/docs/stable/data.html
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, but a batch needs at least one sample: give 1 or more.")
+    if isinstance(dataset, IterableDataset):
+        raise TypeError("The data set is a stream, which has no length and no order: give it to DataLoader itself.")
     if len(dataset) == 0:  # type: ignore[arg-type]
         raise ValueError("The data set is empty, so it gives no batches: check the path or the split that made it.")
+    dataset = _numbered(dataset)
     in_memory = _in_memory(dataset)
     on_device = in_memory is not None and in_memory.device.type != "cpu"
     if on_device and num_workers:
@@ -93,6 +98,19 @@ def make_loader(
     if divided is not None:
         return loader(batch_sampler=divided)
     return loader(sampler=sampler, batch_size=batch_size, drop_last=drop_last)
+
+
+def _numbered(dataset: Dataset[Any]) -> Dataset[Any]:
+    """Return ``dataset``; of a Subset whose indices are tensors, one with the same as numbers.
+
+    A TensorDataset would take a short list of such tensors for the coordinates of one element.
+    """
+    if type(dataset) is not Subset:
+        return dataset
+    inner = _numbered(dataset.dataset)
+    if inner is dataset.dataset and not any(isinstance(index, torch.Tensor) for index in dataset.indices[:1]):
+        return dataset
+    return Subset(inner, [int(index) for index in dataset.indices])
 
 
 def _in_memory(dataset: Dataset[Any]) -> torch.Tensor | None:

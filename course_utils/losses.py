@@ -151,7 +151,9 @@ def _explain(loss_fn: LossFunction, outputs: Any, targets: torch.Tensor, where: 
                 f"{name} compares element by element, but there are {shapes}: make the shapes equal, for example with "
                 "outputs.squeeze(1) in the model or targets.unsqueeze(1) in the data."
             )
-        if targets.dtype != outputs.dtype and not (targets.is_floating_point() and torch.is_autocast_enabled()):
+        if targets.dtype != outputs.dtype and not (
+            targets.is_floating_point() and torch.is_autocast_enabled(outputs.device.type)
+        ):
             return (
                 f"{name} needs targets of the outputs' dtype {outputs.dtype}, but those in {where} are "
                 f"{targets.dtype}: use targets.float() where the data is loaded."

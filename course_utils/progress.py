@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import torch
+
 from course_utils.distributed import rank
 
 BAR_AFTER = 2.0  # seconds
@@ -31,7 +33,7 @@ def iterate(
                 f"Batch {count} of {where} is a {type(batch).__name__}, not a pair: the loader must give "
                 "(inputs, targets)."
             )
-        if getattr(batch[1], "ndim", 0) == 0:
+        if not isinstance(batch[1], torch.Tensor) or batch[1].ndim == 0:
             raise ValueError(
                 f"The targets of batch {count} of {where} are one {type(batch[1]).__name__}, not a tensor for a batch: "
                 "give a DataLoader, not the data set itself."

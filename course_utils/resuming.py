@@ -13,7 +13,6 @@ from course_utils.checkpoints import (
     add_name,
     checkpoint_name,
     latest_checkpoint,
-    load_checkpoint,
     prepare_folder,
     remove_old,
     save_checkpoint,
@@ -89,7 +88,6 @@ class Saver:
             "the number of processes": world_size(),
         }
         self._built_with = self._learning_rates()  # before schedulers and checkpoints changed them
-        self._proved = False  # that what is saved can be loaded
         self._inside: dict[str, Any] | None = None  # the checkpoint inside an epoch that is being resumed
 
     def resume(self, history: History, epochs: int) -> str | None:
@@ -175,13 +173,6 @@ class Saver:
 
     def _write(self, path: Path, state: dict[str, Any], best: bool) -> None:
         save_checkpoint(path, state)
-        if not self._proved:  # a callback's state may hold what cannot be loaded: better to hear of it now
-            try:
-                load_checkpoint(path)
-            except CheckpointError:
-                path.unlink(missing_ok=True)
-                raise
-            self._proved = True
         if best:
             add_name(path, "best.pt")
         remove_old(self._folder, self._keep_last)
@@ -233,6 +224,7 @@ class _Rest:
         self._loader = loader
         self._skip = skip
         self._random = random
+        self.last: Any = None  # that was skipped
 
     @property
     def dataset(self) -> Any:
@@ -244,6 +236,6 @@ class _Rest:
     def __iter__(self) -> Iterator[Any]:
         batches = iter(own_part(self._loader))
         for _ in range(self._skip):
-            next(batches, None)
+            self.last = next(batches, self.last)
         set_random_state(self._random)
         yield from batches

@@ -63,7 +63,8 @@ class Totals:
 
     Nothing is counted in the step itself: outputs and targets are put aside, and a few batches are counted together.
     Right after a training step, with the processor's caches full of weights, the same counting takes several times as
-    long. So batches must be tensors of their own, as a DataLoader's are, and not one buffer that is filled again.
+    long. They are copied for that: a model may return a small part of a large tensor, which would stay in memory, and a
+    loader or a compiled model may fill the same tensor again for the next batch.
     """
 
     def __init__(self, loss_fn: LossFunction, metrics: Metrics | None, device: torch.device, where: str) -> None:
@@ -94,12 +95,19 @@ class Totals:
         """Add one batch: its detached loss and outputs, its targets, and the learning rate (in training)."""
         self.batches += 1
         self.samples += len(targets)
-        self._aside.append((loss, outputs, targets))
-        self._numbers_aside += outputs.numel() if isinstance(outputs, torch.Tensor) else NUMBERS_ASIDE
         if rate is not None:
             self._rates.append(rate.clone() if isinstance(rate, torch.Tensor) else rate)
         for metric in self._metrics.values():
             metric.update(outputs, targets)
+        if not isinstance(outputs, torch.Tensor) or outputs.ndim == 0:
+            self._aside.append((loss, None, targets))
+            self._numbers_aside += NUMBERS_ASIDE
+        elif outputs.numel() < NUMBERS_ASIDE:
+            self._aside.append((loss.clone(), outputs.clone(), targets.clone()))
+            self._numbers_aside += outputs.numel()
+        else:  # counted at once
+            self._aside.append((loss, outputs, targets))
+            self._numbers_aside += NUMBERS_ASIDE
         if self._numbers_aside >= NUMBERS_ASIDE or len(self._aside) >= BATCHES_ASIDE:
             self._count()
             if self.batches - self._batches_read >= READ_EVERY:

@@ -104,7 +104,7 @@ def train_epoch(
         if accumulate > 1:
             for parameter in parameters:
                 if parameter.grad is not None:
-                    parameter.grad /= group_weight
+                    parameter.grad /= group_weight + (group_weight == 0)  # where every target is ignored
         if clip_norm is not None:
             nn.utils.clip_grad_norm_(parameters, clip_norm)
         if scaler is None:
@@ -137,7 +137,7 @@ def train_epoch(
             if weigh is not None:
                 weight, whole, samples = sums()
                 if first:
-                    unit, group_weight = samples if accumulate > 1 else whole, 0
+                    unit, group_weight = samples if accumulate > 1 else whole + (whole == 0), 0
                 # Near 1, because float16 has little room.
                 objective, group_weight = loss * (weight / unit), group_weight + whole / unit
             (objective if scaler is None else scaler.scale(objective)).backward()

@@ -5,7 +5,8 @@ import secrets
 from pathlib import Path
 
 from course_utils.bundles import DESCRIPTION, load_bundle
-from course_utils.checkpoints import CheckpointError, sync_folder, write_file
+from course_utils.checkpoints import CheckpointError, write_file
+from course_utils.whole_files import sync_folder
 
 CURRENT = "current"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -6,6 +6,7 @@ import random
 import resource
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,14 @@ import torch
 from torch import nn
 
 from course_utils import CheckpointError, load_checkpoint, save_checkpoint
-from course_utils.checkpoints import checkpoint_name, latest_checkpoint, list_checkpoints, prepare_folder, remove_old
+from course_utils.checkpoints import (
+    FORMAT,
+    checkpoint_name,
+    latest_checkpoint,
+    list_checkpoints,
+    prepare_folder,
+    remove_old,
+)
 from tests.kill_and_resume import differences
 
 
@@ -70,7 +78,8 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """/dev/full answers every write as a full disk does."""
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    (tmp_path / "one.pt.part").symlink_to("/dev/full")
+    monkeypatch.setattr("secrets.token_hex", lambda _: "0")
+    (tmp_path / "one.pt.0.part").symlink_to("/dev/full")
     with pytest.raises(CheckpointError, match="No space left on device"):
         save_checkpoint(tmp_path / "one.pt", make_state())
     assert os.listdir(tmp_path) == []
@@ -202,7 +211,7 @@ class Trap:
 
 
 def test_nothing_in_a_file_runs(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "one.pt", {"model": Trap(tmp_path / "sprung")})
+    torch.save({"format": FORMAT, "model": Trap(tmp_path / "sprung")}, tmp_path / "one.pt")
     assert "could run code" in error_of(tmp_path / "one.pt", (tmp_path / "one.pt").read_bytes())
     assert not (tmp_path / "sprung").exists()
 
@@ -258,7 +267,7 @@ def test_none_that_can_be_read(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_killed_write_are_cleared(tmp_path: Path) -> None:
-    for name in ("epoch_0001.pt.part", "epoch_0002_batch_000010.pt.part", "best.pt.part", "mine.pt.part"):
+    for name in ("epoch_0001.pt.part", "epoch_0002_batch_000010.pt.1a2b.part", "best.pt.part", "mine.pt.part"):
         (tmp_path / name).touch()
     prepare_folder(tmp_path, resume=False)
     assert os.listdir(tmp_path) == ["mine.pt.part"]
@@ -313,9 +322,34 @@ def test_a_state_that_cannot_be_saved(tmp_path: Path) -> None:
 def test_a_state_with_numpy_numbers_names_them(tmp_path: Path) -> None:
     import numpy as np
 
-    save_checkpoint(tmp_path / "one.pt", {"rate": np.float64(0.1)})
-    with pytest.raises(CheckpointError, match=r"holds numpy\S+, no tensor .+ turn NumPy's numbers into float\(\)"):
+    said = r"holds numpy\S+, no tensor .+ turn NumPy's numbers into float\(\)"
+    with pytest.raises(CheckpointError, match=r"one\.pt was not written: the state " + said):
+        save_checkpoint(tmp_path / "one.pt", {"rate": np.float64(0.1)})
+    assert os.listdir(tmp_path) == []
+    torch.save({"format": "course_utils checkpoint 1", "rate": np.float64(0.1)}, tmp_path / "one.pt")
+    with pytest.raises(CheckpointError, match=r"one\.pt " + said):
         load_checkpoint(tmp_path / "one.pt")
+
+
+def test_two_programs_that_write_the_same_file_at_once(tmp_path: Path) -> None:
+    path, wrong = tmp_path / "one.pt", []
+
+    def write(number: int) -> None:
+        try:
+            for _ in range(20):
+                save_checkpoint(path, {"number": torch.full((5000,), number)})
+                found = load_checkpoint(path)["number"]
+                assert found.eq(found[0]).all()
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert os.listdir(tmp_path) == ["one.pt"]
 
 
 def test_a_checkpoint_of_another_version(tmp_path: Path) -> None:

@@ -122,6 +122,10 @@ def test_an_item_is_scaled_and_standardised() -> None:
     assert image.dtype == torch.float32
     assert (label, type(label)) == (7, int)
     assert torch.equal(dataset.images, images)
+    of_numpy = ImageDataset(
+        images, torch.tensor([7]), mean=tuple(np.float64([0.5, 0.5])), std=tuple(np.float64([0.5, 0.25])), augment=abs
+    )
+    assert of_numpy[0][0].dtype == of_numpy[[0]][0].dtype == torch.float32
 
 
 def test_a_list_gives_the_batch_of_these_items() -> None:
@@ -147,6 +151,10 @@ def test_images_are_kept_on_the_device_that_is_asked_for(tmp_path: Path) -> None
 
 def test_images_and_labels_that_do_not_fit() -> None:
     good = torch.zeros(3, 1, 4, 4, dtype=torch.uint8)
+    with pytest.raises(TypeError, match=r"images is a ndarray: make it a tensor, with torch\.from_numpy"):
+        ImageDataset(good.numpy(), torch.zeros(3), mean=(0.0,), std=(1.0,))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="labels is a list: make it a tensor"):
+        ImageDataset(good, [0, 1, 2], mean=(0.0,), std=(1.0,))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"uint8 of shape.*unsqueeze"):
         ImageDataset(good[:, 0], torch.zeros(3), mean=(0.0,), std=(1.0,))
     with pytest.raises(ValueError, match=r"torch\.float32"):

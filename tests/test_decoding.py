@@ -75,6 +75,20 @@ def test_a_size_for_all(files: ImageTxtDataset, tmp_path: Path) -> None:
     assert torch.equal(images[7], torch.from_numpy(expected).permute(2, 0, 1))
 
 
+def test_a_size_that_is_none(files: ImageTxtDataset) -> None:
+    for size in ((64,), (0, 5), (64.0, 64.0)):
+        with pytest.raises(ValueError, match=r"size is .+: give \(height, width\), two whole numbers"):
+            decode_images(files, size=size)  # type: ignore[arg-type]
+
+
+def test_a_cache_for_another_size_does_not_count(files: ImageTxtDataset, tmp_path: Path) -> None:
+    decode_images(files, size=(5, 7), cache=tmp_path / "cache")
+    Image.new("RGB", (40, 30)).save(tmp_path / "33.png")
+    decode_images(files, size=(5, 7), cache=tmp_path / "cache")
+    with pytest.raises(ValueError, match="the image has 30 x 40 pixels, the first one 5 x 7"):
+        decode_images(files, cache=tmp_path / "cache")
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_damaged_and_missing_images_are_named_in_one_sentence(
     files: ImageTxtDataset, tmp_path: Path, workers: int

@@ -8,13 +8,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision.transforms import v2
 
 from course_utils import ImageDataset, ImageTxtDataset, make_loader
+from course_utils.image_files import ORIENTATION
 
 
 @pytest.fixture
@@ -173,15 +175,33 @@ def test_bad_images_are_named(folder: Path) -> None:
     (folder / "half.png").write_bytes((folder / "whole.png").read_bytes()[:2000])
     (folder / "text.png").write_text("not found")
     (folder / "empty.png").write_bytes(b"")
+    cv2.imwrite(str(folder / "deep_colour.png"), np.full((4, 4, 3), 4000, dtype=np.uint16))
     Image.fromarray(np.full((4, 4), 40000, dtype=np.uint16)).save(folder / "deep.png")
-    names = ("half.png", "text.png", "empty.png", "deep.png", "folder")
+    names = ("half.png", "text.png", "empty.png", "deep.png", "deep_colour.png", "folder")
     (folder / "folder").mkdir()
     dataset = opened(folder, "0.png 0\n\n" + "".join(f"{name} 1\n" for name in names))
     for index, name in enumerate(names, start=1):
         with pytest.raises(ValueError, match=rf"list\.txt, line {index + 2}: the image .*{name} cannot be read \(.+\)"):
             dataset[index]
-    with pytest.raises(ValueError, match="more than 8 bits"):
-        dataset[4]
+    for index in (4, 5):
+        with pytest.raises(ValueError, match="more than 8 bits"):
+            dataset[index]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_in_every_kind_of_file(folder: Path, orientation: int) -> None:
+    picture = Image.fromarray(np.arange(6 * 4, dtype=np.uint8).reshape(4, 6) * 10)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    expected = np.array(ImageOps.exif_transpose(with_exif(folder / "it.png", picture, exif)))
+    for suffix in ("png", "tiff", "webp"):
+        with_exif(folder / f"it.{suffix}", picture, exif)
+        assert np.array_equal(opened(folder, f"it.{suffix} 0\n", mode="L").read(0)[0].numpy(), expected), suffix
+
+
+def with_exif(path: Path, picture: Image.Image, exif: Image.Exif) -> Image.Image:
+    picture.save(path, exif=exif, **({"lossless": True} if path.suffix == ".webp" else {}))
+    return Image.open(path)
 
 
 def test_missing_files_are_named(folder: Path) -> None:

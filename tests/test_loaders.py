@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, random_split
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, random_split
 from torchvision.transforms import v2
 
 from course_utils import ImageDataset, load_dataset, make_loader, make_loaders
@@ -117,6 +118,16 @@ def test_whole_batches_equal_collected_items(tmp_path: Path, augment: Any, shuff
         assert batches_like_items(dataset, shuffle=shuffle)
 
 
+def test_indices_that_are_tensors(tmp_path: Path) -> None:
+    digits = load_dataset("digits", root=tmp_path)
+    tensors = TensorDataset(torch.rand(70, 3), torch.arange(70))
+    order = torch.randperm(70, generator=torch.Generator().manual_seed(0))[:65]  # one left over, and few at once
+    for dataset in (Subset(tensors, order), Subset(tensors, list(order)), Subset(digits.train, order)):  # type: ignore[arg-type]
+        for part in (dataset, Subset(dataset, range(33))):
+            assert batches_like_items(part, shuffle=True)
+            assert make_loader(part).batch_size is None
+
+
 def test_whole_batches_from_workers_equal_collected_items(tmp_path: Path) -> None:
     digits = load_dataset("digits", root=tmp_path, augment=v2.RandomRotation(20))
     assert batches_like_items(digits.train, shuffle=True, num_workers=2)
@@ -147,10 +158,19 @@ def test_only_the_training_loader_shuffles(tmp_path: Path) -> None:
     assert not torch.equal(torch.cat([labels for _, labels in loaders.train]), digits.train.labels)
 
 
+class Stream(IterableDataset[int]):
+    """Numbers without a length."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(3))
+
+
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match="batch_size is 0"):
         make_loader(NUMBERS, batch_size=0)
     with pytest.raises(ValueError, match="data set is empty"):
         make_loader(TensorDataset(torch.zeros(0)))
+    with pytest.raises(TypeError, match=r"The data set is a stream.+ give it to DataLoader itself"):
+        make_loader(Stream())
     with pytest.raises(ValueError, match="num_workers is 2, but no worker is needed for data on a GPU"):
         make_loader(TensorDataset(torch.zeros(5, device="meta")), num_workers=2)

@@ -343,7 +343,7 @@ def test_a_state_that_could_not_be_loaded_is_refused_at_once(tmp_path: Path) -> 
     counting = Counting()
     counting.count = Path("not a plain value")  # type: ignore[assignment]
     counting.__class__ = type("Odd", (Counting,), {"__call__": lambda self, history: False})
-    with pytest.raises(CheckpointError, match=r"epoch_0001\.pt holds pathlib\S+, no tensor or plain value"):
+    with pytest.raises(CheckpointError, match=r"epoch_0001\.pt was not written: the state holds pathlib\S+, no tensor"):
         Training().fit(tmp_path, callbacks=[counting])
     assert list_checkpoints(tmp_path) == []
 

@@ -3,7 +3,7 @@
 import copy
 import math
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
 from course_utils import NonFiniteLossError, evaluate, predict, progress, totals, train_epoch
+from course_utils.totals import Totals
 from tests.conftest import Batches
 
 CROSS_ENTROPY = nn.CrossEntropyLoss()
@@ -264,6 +265,20 @@ def test_accumulation_equals_the_large_batch(ragged: Batches, accumulate: int, l
     assert_same_weights(*models, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("accumulate", [1, 2, 3])
+def test_a_step_without_a_target_that_counts_moves_nothing(ragged: Batches, accumulate: int) -> None:
+    batches = [(inputs, targets.clone()) for inputs, targets in ragged]
+    batches[-1][1][:] = -100  # with accumulate=2 a group of its own
+    models = [nn.Linear(8, 3) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    results = [
+        train_epoch(model, some, CROSS_ENTROPY, sgd(model, momentum=0), accumulate=accumulate)
+        for model, some in zip(models, (batches, batches[:-1]), strict=True)
+    ]
+    assert_same_weights(*models, rtol=1e-6, atol=1e-7)
+    assert results[0].loss == pytest.approx(results[1].loss)
+
+
 def test_clipping_comes_between_backward_and_step(ragged: Batches) -> None:
     model = nn.Linear(8, 3)
     before = copy.deepcopy(model.state_dict())
@@ -281,6 +296,16 @@ def test_bfloat16_is_close_to_float32(ragged: Batches) -> None:
         results.append((result.loss, evaluate(model, ragged, CROSS_ENTROPY, amp_dtype=amp_dtype).loss))
     assert results[1] == pytest.approx(results[0], rel=0.03)
     assert results[1] != results[0]
+
+
+@pytest.mark.parametrize("loss_fn", [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss(), nn.BCEWithLogitsLoss()])
+def test_elementwise_losses_in_bfloat16(ragged: Batches, loss_fn: nn.Module) -> None:
+    model = nn.Linear(8, 1)
+    batches = [(inputs, targets.clamp(max=1).unsqueeze(1).float()) for inputs, targets in ragged]
+    expected = evaluate(model, batches, loss_fn).loss
+    assert evaluate(model, batches, loss_fn, amp_dtype=torch.bfloat16).loss == pytest.approx(expected, rel=0.03)
+    train_epoch(model, batches, loss_fn, sgd(model), amp_dtype=torch.bfloat16)
+    assert torch.isfinite(model.weight).all()
 
 
 def test_scaler_changes_no_step_and_clipping_sees_true_gradients(ragged: Batches) -> None:
@@ -568,6 +593,71 @@ def test_empty_and_used_up_loaders(ragged: Batches) -> None:
             use()
 
 
+def test_tensors_that_are_filled_again(ragged: Batches) -> None:
+    class SameOutput(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.output = make_model(), torch.empty(32, 3)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.layer(inputs)
+            return logits if torch.is_grad_enabled() else self.output[: len(inputs)].copy_(logits)
+
+    def filled_again() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        inputs, targets = torch.empty(32, 8), torch.empty(32, dtype=torch.int64)
+        for batch_inputs, batch_targets in ragged:
+            count = len(batch_targets)
+            yield inputs[:count].copy_(batch_inputs), targets[:count].copy_(batch_targets)
+
+    model = SameOutput().eval()
+    results = [evaluate(model, batches, CROSS_ENTROPY) for batches in (filled_again(), ragged)]
+    expected = evaluate(model.layer, ragged, CROSS_ENTROPY)
+    for result in results:
+        assert (result.loss, result.accuracy) == (expected.loss, expected.accuracy)
+
+
+def test_a_part_of_a_large_output_does_not_keep_the_rest(ragged: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
+    class LastStep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 300)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            steps: torch.Tensor = self.layer(inputs).view(-1, 100, 3)
+            return steps[:, -1]
+
+    kept: list[int] = []
+    add = Totals.add
+
+    def look(self: Totals, *given: Any) -> None:
+        add(self, *given)
+        kept.append(sum(outputs.untyped_storage().nbytes() for _, outputs, _ in self._aside))
+
+    monkeypatch.setattr(Totals, "add", look)
+    evaluate(LastStep(), ragged, CROSS_ENTROPY)
+    assert max(kept) == 75 * 3 * 4
+
+
+def test_a_model_that_returns_the_loss_itself(ragged: Batches) -> None:
+    class WithLoss(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(8, 3)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return self.layer(inputs).square().mean()
+
+    model = WithLoss()
+    result = train_epoch(model, ragged, lambda outputs, targets: outputs, sgd(model))
+    assert math.isfinite(result.loss)
+    assert math.isnan(result.accuracy)
+
+
+def test_targets_that_are_no_tensor(ragged: Batches) -> None:
+    with pytest.raises(ValueError, match="The targets of batch 1 of the epoch are one ndarray, not a tensor"):
+        train(make_model(), [(inputs, targets.numpy()) for inputs, targets in ragged])
+
+
 def test_a_loader_that_gives_no_pairs(ragged: Batches) -> None:
     with pytest.raises(ValueError, match=r"Batch 1 of the epoch is a Tensor, not a pair.*\(inputs, targets\)"):
         train(make_model(), [inputs for inputs, _ in ragged])
@@ -592,6 +682,12 @@ def test_model_and_optimizer_on_different_devices(ragged: Batches) -> None:
         train_epoch(elsewhere, ragged, CROSS_ENTROPY, optimizer)
     with pytest.raises(ValueError, match="device is meta, but the model is on cpu"):
         evaluate(model, ragged, CROSS_ENTROPY, device="meta")
+
+
+def test_an_optimizer_that_asks_for_the_loss_itself(ragged: Batches) -> None:
+    model = make_model()
+    with pytest.raises(TypeError, match="LBFGS computes a batch's loss several times a step"):
+        train_epoch(model, ragged, CROSS_ENTROPY, torch.optim.LBFGS(model.parameters()))
 
 
 def test_optimizer_of_another_model(ragged: Batches) -> None:

@@ -280,6 +280,47 @@ def check_resumed_is_uninterrupted(folder: Path) -> None:
         assert not list((folder / name).glob("*.part"))
 
 
+def check_resumed_before_a_batch_that_only_one_process_has(folder: Path) -> None:
+    """The last batch of 16 has one sample, of 97."""
+
+    class Stopper:
+        def __init__(self, last: int | None) -> None:
+            self.left = last
+
+        def on_step(self, step: int, loss: torch.Tensor) -> None:
+            if self.left is not None:
+                self.left -= 1
+                if self.left == 0:
+                    raise Stop
+
+        def __call__(self, history: Any) -> None:
+            pass
+
+    def run(name: str, last: int | None, resume: bool = False) -> nn.Module:
+        net = DistributedDataParallel(model())
+        fit(
+            net,
+            make_loader(data(97), batch_size=16, shuffle=True),
+            make_loader(data(30, seed=1), batch_size=16),
+            nn.CrossEntropyLoss(),
+            torch.optim.SGD(net.parameters(), lr=0.1),
+            epochs=2,
+            callbacks=[Stopper(last)],
+            checkpoint_dir=folder / name,
+            checkpoint_every=6,
+            resume=resume,
+            verbose=False,
+        )
+        return net
+
+    whole = run("lonely_whole", None)
+    with pytest.raises(Stop):
+        run("lonely", 7)
+    dist.barrier()
+    again = run("lonely", None, resume=True)
+    assert all(map(torch.equal, whole.parameters(), again.parameters()))
+
+
 def check_a_training_that_nobody_kills(folder: Path) -> None:
     elastic_worker.train(folder / "not_killed")  # test_distributed.py compares it with one that is killed
 
@@ -312,6 +353,9 @@ def check_errors_reach_all(folder: Path) -> None:
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     with pytest.raises(ValueError, match="Process 1 has no batch at all"):
         train_epoch(net, DataLoader(OneRow(), batch_size=4), loss_fn, optimizer, progress=False)
+    padded = DataLoader(data(1), sampler=DistributedSampler(data(1), shuffle=False))
+    with pytest.raises(ValueError, match="Process 1 has no batch at all"):
+        train_epoch(net, padded, loss_fn, optimizer, progress=False)
     few = make_loader(data(1), batch_size=16)
     with pytest.raises(ValueError, match="Process 0 has no batch at all: use fewer processes"):
         train_epoch(net, few, loss_fn, optimizer, progress=False)
