@@ -48,8 +48,9 @@ def predict(
                 kind = type(outputs).__name__
                 raise ValueError(f"The model returned a {kind}, but predict needs one tensor: return only the logits.")
             if not (isinstance(own, Together) and own.spare):
-                all_outputs.append(outputs)
-                all_targets.append(targets.clone())  # a worker's tensor holds a file open
+                # Copies, because either may be filled again for the next batch, and a worker's tensor holds a file open.
+                all_outputs.append(outputs.clone())
+                all_targets.append(targets.clone())
     if not divided:
         return Predictions(torch.cat(all_outputs).cpu(), torch.cat(all_targets).cpu())
     count = sum(map(len, all_targets))  # a sampler may have dropped the last one

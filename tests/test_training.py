@@ -614,6 +614,9 @@ def test_tensors_that_are_filled_again(ragged: Batches) -> None:
     expected = evaluate(model.layer, ragged, CROSS_ENTROPY)
     for result in results:
         assert (result.loss, result.accuracy) == (expected.loss, expected.accuracy)
+    logits, targets = predict(model, filled_again())
+    assert torch.equal(logits, predict(model.layer, ragged).logits)
+    assert torch.equal(targets, whole(ragged)[1])
 
 
 def test_a_part_of_a_large_output_does_not_keep_the_rest(ragged: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
