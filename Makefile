@@ -71,7 +71,7 @@ homework: $(GRADING)/.ready
 	$(GRADING)/bin/python -m tools.homework make $(ONLY)
 
 grade: $(GRADING)/.ready
-	$(GRADING)/bin/python -m tools.homework grade $(SUBMISSIONS)
+	$(GRADING)/bin/python -m tools.homework grade "$(SUBMISSIONS)"
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -48,7 +48,7 @@ def predict(
                 kind = type(outputs).__name__
                 raise ValueError(f"The model returned a {kind}, but predict needs one tensor: return only the logits.")
             if not (isinstance(own, Together) and own.spare):
-                # Copies, because either may be filled again for the next batch, and a worker's tensor holds a file open.
+                # Copies: either may be filled again for the next batch, and a worker's tensor holds a file open.
                 all_outputs.append(outputs.clone())
                 all_targets.append(targets.clone())
     if not divided:

@@ -77,7 +77,8 @@ class GradingKernelManager(AsyncKernelManager):
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         if "COURSE_DATA" in environment:
             environment["COURSE_DATA"] = os.path.abspath(environment["COURSE_DATA"])
-        environment |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg", "TQDM_DISABLE": "1", "PYTHONHASHSEED": "0"}
+        environment |= {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "PYTHONHASHSEED": "0"}
+        environment |= {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}  # figures go into the notebook
         environment |= {"JE_ARROW_MALLOC_CONF": "background_thread:false"}  # Arrow starts one when it is imported
         quiet = {"stdout": DEVNULL, "stderr": DEVNULL}  # of compiled code; Python's goes to the notebook
         await super().start_kernel(**{**options, **quiet, "env": environment})

@@ -123,7 +123,9 @@ def main(connection_file: Path, folder: Path) -> None:
     sys.path[0] = ""
     app = IPKernelApp.instance()
     app.initialize(["-f", str(connection_file), "--HistoryManager.hist_file=:memory:"])
-    limit_output(app.shell)
+    shell: Any = app.shell
+    limit_output(shell)
+    shell.system = shell.system_raw  # for "!pip ...": the usual one needs a terminal, which is shut off
     app.start()
 
 

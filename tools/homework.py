@@ -174,6 +174,10 @@ def _grade_all(submissions: Path) -> int:
             "Landlock (Linux 6.12 or later): grade in a container or a virtual machine.",
             file=sys.stderr,
         )
+    for path in sorted(submissions.rglob("*.ipynb")):
+        if path.parent not in found and ".ipynb_checkpoints" not in path.parts:
+            wanted = "<student>/<assignment>/<assignment>.ipynb"
+            print(f"Not looked at: {path.relative_to(submissions)}, because it is no {wanted}.", file=sys.stderr)
     width = max(len(path.parent.name) for path in found)
     for path in found:
         started = time.perf_counter()
@@ -181,7 +185,10 @@ def _grade_all(submissions: Path) -> int:
         score = 0.0
         if not note.startswith("not graded"):
             with api.gradebook as gradebook:
-                score = gradebook.find_submission(path.name, path.parent.name).score
+                submission = gradebook.find_submission(path.name, path.parent.name)
+                score = submission.score
+                if any(mark.manual_score is not None for part in submission.notebooks for mark in part.grades):
+                    note = "; ".join(filter(None, (note, "with points by hand, which stay")))
         seconds = time.perf_counter() - started
         print(f"{path.parent.name:{width}}  {path.name}  {score:5g} / {known[path.name]:g}  {seconds:4.0f} s  {note}")
     grades = HOMEWORK / "grades.csv"

@@ -117,6 +117,16 @@ def test_what_nbgrader_says_is_brought_down_to_the_first_error() -> None:
     assert _reason({**done, "log": ""}) == "nbgrader.converters.base.NbGraderException: see above"
 
 
+def test_what_students_are_used_to_works_while_it_is_graded(course: Course) -> None:
+    """Commands with an exclamation mark do no harm, and figures are there for the teacher to see."""
+    draw = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
+    course.submit("used", Submission({"third": "!pip --version\ndef third():\n    return 1"}, extra=draw))
+    assert course.grade("used") == ("", course.points)
+    notebook = nbformat.read(course.root / "autograded" / "used" / "hw9" / "hw9.ipynb", as_version=4)
+    shown = [set(output.get("data", ())) for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert any("image/png" in kinds for kinds in shown)
+
+
 def ended(_: object) -> "subprocess.Popen[str]":
     """In place of the fork server: a process that does not answer any more."""
     process = subprocess.Popen(["true"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -159,8 +159,8 @@ hw4_checks.show_recipe()
 #   for the same, measured just before on the same computer. At 24 times it is stopped, and there is no model.
 # - **Honesty.** Choose by a validation part that you split from a machine's 300 photographs, and train on all of them in
 #   the end. The new photographs that you see are for the tests below. Machines have the numbers of their seeds:
-#   `hw4_checks.leaderboard(train, seed=1)` tries the next one. You are graded on machines that you have not seen,
-#   by the mean of two.
+#   `hw4_checks.leaderboard(train, seed=1)` tries the next one. You are graded on machine 0, which you see, and
+#   on machines that you have not seen, there by the mean of two.
 # - **Means.** Whatever the notebooks taught: the model, the order of the images, the optimizer and its rate, a
 #   schedule, augmentation, the batch size, the number of epochs, the number of pixels. Change one thing at a time.
 #
