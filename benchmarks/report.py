@@ -95,12 +95,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def save_figure(figure: "Figure", name: str, alt: str) -> str:
-    """Write a figure beside the page and return the Markdown that shows it."""
+    """Write a figure beside the page, close it, and return the Markdown that shows it."""
+    import matplotlib.pyplot as plt
+
     path = FOLDER / "figures" / f"{name}.png"
     path.parent.mkdir(exist_ok=True)
     part = path.with_name(f"{name}.part.png")
     figure.savefig(part, dpi=100)
     part.replace(path)
+    plt.close(figure)
     return f"![{alt}](figures/{name}.png)\n"
 
 
