@@ -224,6 +224,22 @@ class Stop(Exception):
     pass
 
 
+class Stopper:
+    """Raises ``Stop`` after so many steps, or never."""
+
+    def __init__(self, steps: int | None) -> None:
+        self.left = steps
+
+    def on_step(self, step: int, loss: torch.Tensor) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left == 0:
+                raise Stop
+
+    def __call__(self, history: Any) -> None:
+        pass
+
+
 def check_resumed_is_uninterrupted(folder: Path) -> None:
     def run(name: str, stop_after: int | None, resume: bool, every: int | None) -> tuple[Any, nn.Module]:
         net = DistributedDataParallel(model(dropout=True, norm=True))
@@ -231,19 +247,6 @@ def check_resumed_is_uninterrupted(folder: Path) -> None:
         assert len(set(gather(torch.rand(1).item()))) == 2
         optimizer = torch.optim.AdamW(net.parameters(), lr=0.01)
         metrics = {"f1": MulticlassF1Score(CLASSES, average="macro")}
-        steps = []
-
-        def stop(step: int, loss: torch.Tensor) -> None:
-            steps.append(step)
-            if len(steps) == stop_after:
-                raise Stop
-
-        class Stopper:
-            on_step = staticmethod(stop)
-
-            def __call__(self, history: Any) -> None:
-                pass
-
         average = WeightAverage(net, decay=0.5)
         history = fit(
             net,
@@ -253,7 +256,7 @@ def check_resumed_is_uninterrupted(folder: Path) -> None:
             optimizer,
             epochs=3,
             metrics=metrics,
-            callbacks=[average, EarlyStopping(net, patience=5), Stopper()],
+            callbacks=[average, EarlyStopping(net, patience=5), Stopper(stop_after)],
             checkpoint_dir=folder / name,
             checkpoint_every=every,
             resume=resume,
@@ -282,19 +285,6 @@ def check_resumed_is_uninterrupted(folder: Path) -> None:
 
 def check_resumed_before_a_batch_that_only_one_process_has(folder: Path) -> None:
     """The last batch of 16 has one sample, of 97."""
-
-    class Stopper:
-        def __init__(self, last: int | None) -> None:
-            self.left = last
-
-        def on_step(self, step: int, loss: torch.Tensor) -> None:
-            if self.left is not None:
-                self.left -= 1
-                if self.left == 0:
-                    raise Stop
-
-        def __call__(self, history: Any) -> None:
-            pass
 
     def run(name: str, last: int | None, resume: bool = False) -> nn.Module:
         net = DistributedDataParallel(model())
