@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("COURSE_DATA", ROOT / "data"))
 
 GIB = 2**30
 MEMORY = 4 * GIB  # of data, which is what tensors take
@@ -76,8 +75,8 @@ def limit_output(shell: Any) -> None:
     shell.events.register("pre_run_cell", start_again)
 
 
-def shut_off(connection_file: Path, folder: Path) -> None:
-    """Leave this process the libraries, the course and ``folder``, and no TCP connection to anybody."""
+def shut_off(connection_file: Path, folder: Path, data: Path) -> None:
+    """Leave this process the libraries, the course, its ``data`` and ``folder``, and no TCP connection to anybody."""
     from tools import landlock
 
     if not landlock.version():
@@ -97,7 +96,7 @@ def shut_off(connection_file: Path, folder: Path) -> None:
     allowed += [Path(name) for name in sys.path if name.endswith("site-packages")]  # of the course, if that is another
     connection = json.loads(connection_file.read_text(encoding="utf-8"))
     landlock.shut_in(
-        read=[*allowed, DATA, ROOT / "data", ROOT / "course_utils", connection_file],
+        read=[*allowed, data, ROOT / "data", ROOT / "course_utils", connection_file],
         write=[folder, Path("/dev/shm"), Path("/dev/null")],
         ports=[number for name, number in connection.items() if name.endswith("_port")],
     )
@@ -113,13 +112,14 @@ def main(connection_file: Path, folder: Path) -> None:
 
     # Imported while the checkout can still be listed; the digits cannot be made later.
     sys.path[0] = str(ROOT)
-    import course_utils
+    from course_utils.data import data_root, load_dataset
 
-    if not (DATA / "digits_files").is_dir():
-        course_utils.load_dataset("digits")
+    data = data_root()
+    if not (data / "digits_files").is_dir():
+        load_dataset("digits")
     from ipykernel.kernelapp import IPKernelApp
 
-    shut_off(connection_file, folder)
+    shut_off(connection_file, folder, data)
     sys.path[0] = ""
     app = IPKernelApp.instance()
     app.initialize(["-f", str(connection_file), "--HistoryManager.hist_file=:memory:"])

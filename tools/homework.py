@@ -24,6 +24,7 @@ from tools import landlock
 from tools.notebooks import ROOT, convert, fill, repository, write
 
 HOMEWORK = ROOT / "notebooks" / "homework"
+WANTED = "<student>/<assignment>/<assignment>.ipynb"
 DEFAULTS = {"grade": False, "locked": False, "solution": False, "task": False, "schema_version": 3}
 
 SETUP_CELL = """# %% tags=["setup"] nbgrader={{"grade_id": "setup", "locked": true}}
@@ -166,7 +167,7 @@ def _grade_all(submissions: Path) -> int:
         return 1
     found = sorted(path for path in submissions.glob("*/*") if path.is_dir() and path.name in known)
     if not found:
-        print(f"No submission in {submissions}: wanted are <student>/<assignment>/<assignment>.ipynb.", file=sys.stderr)
+        print(f"No submission in {submissions}: wanted are {WANTED}.", file=sys.stderr)
         return 1
     if landlock.version() < 6:
         print(
@@ -176,8 +177,7 @@ def _grade_all(submissions: Path) -> int:
         )
     for path in sorted(submissions.rglob("*.ipynb")):
         if path.parent not in found and ".ipynb_checkpoints" not in path.parts:
-            wanted = "<student>/<assignment>/<assignment>.ipynb"
-            print(f"Not looked at: {path.relative_to(submissions)}, because it is no {wanted}.", file=sys.stderr)
+            print(f"Not looked at: {path.relative_to(submissions)}, because it is no {WANTED}.", file=sys.stderr)
     width = max(len(path.parent.name) for path in found)
     for path in found:
         started = time.perf_counter()
