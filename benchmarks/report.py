@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.machine import processor
 from benchmarks.measure import quartiles
 from course_utils.checkpoints import write_file
+from course_utils.whole_files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,9 +101,8 @@ def save_figure(figure: "Figure", name: str, alt: str) -> str:
 
     path = FOLDER / "figures" / f"{name}.png"
     path.parent.mkdir(exist_ok=True)
-    part = path.with_name(f"{name}.part.png")
-    figure.savefig(part, dpi=100)
-    part.replace(path)
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=100)
     plt.close(figure)
     return f"![{alt}](figures/{name}.png)\n"
 

@@ -100,14 +100,12 @@ class Totals:
         for metric in self._metrics.values():
             metric.update(outputs, targets)
         if not isinstance(outputs, torch.Tensor) or outputs.ndim == 0:
-            self._aside.append((loss, None, targets))
-            self._numbers_aside += NUMBERS_ASIDE
-        elif outputs.numel() < NUMBERS_ASIDE:
-            self._aside.append((loss.clone(), outputs.clone(), targets.clone()))
-            self._numbers_aside += outputs.numel()
-        else:  # counted at once
-            self._aside.append((loss, outputs, targets))
-            self._numbers_aside += NUMBERS_ASIDE
+            outputs = None
+        numbers = NUMBERS_ASIDE if outputs is None else outputs.numel()
+        if outputs is not None and numbers < NUMBERS_ASIDE:  # else counted at once
+            loss, outputs, targets = loss.clone(), outputs.clone(), targets.clone()
+        self._aside.append((loss, outputs, targets))
+        self._numbers_aside += numbers
         if self._numbers_aside >= NUMBERS_ASIDE or len(self._aside) >= BATCHES_ASIDE:
             self._count()
             if self.batches - self._batches_read >= READ_EVERY:
